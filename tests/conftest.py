@@ -1,0 +1,35 @@
+"""What tests of all rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+BESIDE_THE_CLONE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# A busy machine is no fault of an example.
+settings.register_profile("lendwell", deadline=None, print_blob=True)
+settings.load_profile("lendwell")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-real-data", action="store_true", help="fail, and do not skip, the tests whose real data are not here"
+    )
+
+
+@pytest.fixture(scope="session")
+def real_data(request: pytest.FixtureRequest) -> Path:
+    """Folder of the public data sets: `LENDWELL_REAL_DATA`, or `../shared/data` beside the repository."""
+    given = os.environ.get("LENDWELL_REAL_DATA")
+    looked_at = [*([Path(given)] if given else []), BESIDE_THE_CLONE]
+    for folder in looked_at:
+        if folder.is_dir():
+            return folder
+    reason = f"no real data at {' or '.join(map(str, looked_at))}; set LENDWELL_REAL_DATA to their folder"
+    if request.config.getoption("--require-real-data"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
