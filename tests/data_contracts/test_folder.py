@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from data_contracts.errors import SourceError
+from data_contracts.folder import TableFolder, arrow_schema, file_sha256, to_arrow, write_tables
+from data_contracts.tables import LOAN_MONTHS, OUTCOMES, TABLES
+
+MOMENT = pd.Timestamp("2024-03-01 04:00:00.123456")
+
+
+def months(dpd: list[int | None]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "loan_id": [f"l{number}" for number in range(len(dpd))],
+            "customer_id": "c",
+            "occurred_at": MOMENT,
+            "known_at": MOMENT,
+            "status": "active",
+            "instalments_left": 3,
+            "dpd": pd.array(dpd, dtype="Int64"),
+        }
+    )
+
+
+def test_what_is_written_is_read_back_exactly(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path / "out", {"loan_months": months([2**62 + 1, None])}, lender="tiny", dates="relative")
+    table = folder.read("loan_months")
+    assert table["dpd"].tolist() == [2**62 + 1, pd.NA]
+    assert table["instalments_left"].tolist() == [3, 3]
+    assert table["occurred_at"].tolist() == [MOMENT, MOMENT]
+    assert folder.rows("loan_months") == 2
+    assert (folder.lender, folder.dates, folder.tables) == ("tiny", "relative", ("loan_months",))
+
+
+def test_booleans_with_missing_values_stay_booleans(tmp_path: Path) -> None:
+    outcome = {"application_id": ["a", "b"], "customer_id": "c", "occurred_at": MOMENT, "known_at": MOMENT}
+    table = pd.DataFrame(outcome | {"defaulted": pd.array([True, None], dtype="boolean")})
+    folder = write_tables(tmp_path / "out", {"outcomes": table}, lender="tiny", dates="relative")
+    assert folder.read("outcomes", ["defaulted"])["defaulted"].tolist() == [True, pd.NA]
+    assert to_arrow(OUTCOMES, table).column("dpd_max").null_count == 2
+
+
+def test_columns_come_in_the_order_of_the_contract() -> None:
+    shuffled = months([1])[["dpd", "status", "known_at", "loan_id", "occurred_at", "customer_id", "instalments_left"]]
+    assert to_arrow(LOAN_MONTHS, shuffled).schema == arrow_schema(LOAN_MONTHS)
+    assert to_arrow(LOAN_MONTHS, pa.Table.from_pandas(shuffled)).schema == arrow_schema(LOAN_MONTHS)
+
+
+def test_same_records_have_the_same_identity_and_others_another(tmp_path: Path) -> None:
+    one, two, other = (
+        write_tables(tmp_path / name, {"loan_months": months([dpd])}, lender="tiny", dates="relative")
+        for name, dpd in (("one", 1), ("two", 1), ("other", 2))
+    )
+    assert one.identity == two.identity
+    assert one.identity != other.identity
+    assert one.hashes == {"loan_months": file_sha256(tmp_path / "one" / "loan_months.parquet")}
+
+
+def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_tables(out, {"loan_months": months([1])}, lender="tiny", dates="relative")
+    outcome = {"application_id": ["a"], "customer_id": "c", "occurred_at": MOMENT, "known_at": MOMENT}
+    write_tables(out, {"outcomes": pd.DataFrame(outcome)}, lender="tiny", dates="relative")
+    assert sorted(path.name for path in out.iterdir()) == ["lender.json", "outcomes.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"iban": "DE00"}, "Table loan_months: unknown column 'iban'"),
+        ({"dpd": "many"}, "Table loan_months, column dpd: not int64"),
+        ({"dpd": 1.5}, "Table loan_months, column dpd: not int64"),
+    ],
+)
+def test_a_frame_that_does_not_fit_leaves_the_old_state(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    out = tmp_path / "out"
+    before = write_tables(out, {"loan_months": months([1])}, lender="tiny", dates="relative")
+    with pytest.raises(SourceError, match=words):
+        write_tables(out, {"loan_months": months([2]).assign(**change)}, lender="tiny", dates="relative")
+    assert TableFolder.open(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(SourceError, match="is no folder of canonical tables; name another"):
+        write_tables(tmp_path, {"loan_months": months([1])}, lender="tiny", dates="relative")
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_folders_that_are_none_say_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"There is no folder .*`lendwell simulate` or `lendwell import`"):
+        TableFolder.open(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match=r"no lender\.json.*lendwell import LENDER SOURCE"):
+        TableFolder.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"lender": "tiny", "dates": "relative"})])
+def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lender.json").write_text(text)
+    with pytest.raises(SourceError, match=r"lender\.json cannot be read .*import the lender's files again"):
+        TableFolder.open(tmp_path)
+
+
+def test_missing_and_truncated_tables_are_named(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path / "out", {"loan_months": months([1])}, lender="tiny", dates="relative")
+    with pytest.raises(SourceError, match="has no table transactions; it has loan_months"):
+        folder.read("transactions")
+    file = folder.file("loan_months")
+    file.write_bytes(file.read_bytes()[:50])
+    for read in (folder.read, folder.rows):
+        with pytest.raises(SourceError, match=r"loan_months\.parquet cannot be read as Parquet"):
+            read("loan_months")
+
+
+def test_every_contract_has_a_schema() -> None:
+    for table in TABLES.values():
+        assert arrow_schema(table).names == list(table.names)
