@@ -1,0 +1,102 @@
+"""What applicants say of themselves: true on the whole, rounded, and rosier than the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import ndtr
+
+from lenders.simulated.decisions import EDUCATION, EMERGENCY_CASH, PRODUCTS, Decisions
+from lenders.simulated.people import OWNER, YOUNG, People
+from lenders.simulated.repayment import instalment_monthly
+from lenders.simulated.timeline import (
+    DAY,
+    HISTORY_MONTHS,
+    Floats,
+    Timeline,
+    generator,
+    labels,
+    moments_column,
+    sigmoid,
+    whole,
+)
+
+_CHANNELS = ("app", "merchant", "branch", "partner")
+_INDUSTRIES = ("manufacturing", "retail", "catering", "construction", "transport", "it", "finance", "public", "other")
+_YEAR = 365.25 * DAY
+
+
+def applications_table(
+    decisions: Decisions, people: People, timeline: Timeline, names: tuple[pa.Array, pa.Array], seed: int
+) -> pa.Table:
+    """Build `applications`: those within the tables' months, in order of time."""
+    rng = generator(seed, "declared")
+    rows = np.flatnonzero(decisions.listed)
+    who, product = decisions.customer[rows], decisions.product[rows]
+    amount, n = decisions.amount[rows], len(rows)
+    since_start = (decisions.applied_at[rows] - timeline.starts[HISTORY_MONTHS]) / _YEAR
+    goods = ~np.isin(product, (EMERGENCY_CASH, len(PRODUCTS) - 1))
+    monthly = instalment_monthly(product, amount, decisions.term[rows], decisions.annual_rate[rows])
+    income = people.income[who] * np.exp(0.08 + 0.22 * rng.standard_normal(n))
+    thin = people.thin[who]
+    channel = np.where(product == EDUCATION, 1, rng.choice(4, n, p=[0.62, 0.12, 0.08, 0.18]))
+    customers, applications = names
+    take = pa.array(who)
+    return pa.table({
+        "application_id": applications.take(pa.array(rows)),
+        "customer_id": customers.take(take),
+        "applied_at": moments_column(decisions.applied_at[rows]),
+        "product": labels(PRODUCTS, product),
+        "amount_requested": whole(100 * amount),
+        "term_months": decisions.term[rows],
+        "channel": labels(_CHANNELS, channel),
+        "instalment_monthly": whole(100 * monthly),
+        "goods_price": pa.array(whole(110 * amount), mask=~goods),
+        "income_monthly": pa.array(whole(income / 100) * 10_000, mask=rng.random(n) < 0.04),
+        **{name: values.take(take) for name, values in _lasting(people, rng).items()},
+        **{name: begin[who] + pace * since_start for name, (begin, pace) in _growing(people, rng).items()},
+        "external_score_1": pa.array(ndtr(decisions.supplier_score[rows]), mask=thin | (rng.random(n) < 0.06)),
+    })  # fmt: skip
+
+
+def _growing(people: People, rng: np.random.Generator) -> dict[str, tuple[Floats, float]]:
+    """Values at the start of the tables and what a year adds to them."""
+    n = len(people)
+    tenure = np.exp(3.1 + 0.65 * people.stability + 0.6 * rng.standard_normal(n))
+    phone = np.exp(6.1 + 0.5 * people.stability + 0.7 * rng.standard_normal(n))
+    working = np.maximum(people.age_at_start - 20, 0.5)
+    return {
+        "age_years": (people.age_at_start, 1.0),
+        "employed_months": (np.minimum(tenure, 12 * working), 12.0),
+        "phone_age_days": (np.minimum(phone, 5_000), 365.0),
+    }
+
+
+def _lasting(people: People, rng: np.random.Generator) -> dict[str, pa.Array]:
+    """What a customer is and stays over the months of the tables."""
+    n, young = len(people), people.segment == YOUNG
+    married = rng.random(n) < np.where(young, 0.2, 0.78)
+    children = np.where(married, rng.poisson(np.where(young, 0.3, 1.1)), 0)
+    learning = people.ability + 1.1 * rng.standard_normal(n)
+    settled = people.stability + 0.4 * people.ability + 1.2 * rng.standard_normal(n) + np.where(young, -1.6, 0.3)
+    steady = people.stability + 1.2 * rng.standard_normal(n)
+    employment = np.where(people.segment == OWNER, 3, np.select([steady > 1.9, steady < -1.8], [1, 2], 0))
+    housing = np.select([settled > 1.2, settled > 0.1, settled < -2.2], [0, 1, 4], np.where(young, 3, 2))
+    return {
+        "gender": labels(("female", "male"), rng.integers(0, 2, n)),
+        "marital_status": labels(("single", "married"), married.astype(np.int64)),
+        "children_count": pa.array(children),
+        "household_size": pa.array(1 + married + children),
+        "education": labels(
+            ("lower_secondary", "secondary", "vocational", "bachelor", "postgraduate"),
+            np.searchsorted([-2.0, -0.5, 0.5, 2.3], learning),
+        ),
+        "housing": labels(("own", "mortgaged", "rented", "parents", "employer"), housing),
+        "employment": labels(("employee", "public", "self_employed", "business_owner"), employment),
+        "industry": labels(_INDUSTRIES, rng.integers(0, len(_INDUSTRIES), n)),
+        "city_tier": pa.array(people.city_tier),
+        "owns_car": pa.array(rng.random(n) < sigmoid(0.6 * people.ability + np.where(young, -1.6, 0.4))),
+        "owns_home": pa.array(housing <= 1),
+        "lives_elsewhere": pa.array(rng.random(n) < sigmoid(-0.6 - 0.4 * people.stability)),
+        "has_email": pa.array(rng.random(n) < 0.7),
+    }
