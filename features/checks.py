@@ -1,0 +1,210 @@
+"""What must hold for the declarations of a feature set, checked all at once and before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
+
+from data_contracts.declare import Column
+from data_contracts.errors import DeclarationError
+from data_contracts.tables import APPLICATIONS
+from features.algebra import COMPARISONS, SOURCES, STATISTICS, Aggregate, Feature, Node
+
+_NUMERIC = ("int64", "float64", "bool")
+_OF_RECORDS = ("count", "days_since", "days_since_first")
+_ORDERED = ("lt", "le", "gt", "ge", "least", "greatest")
+
+
+def require_sound(features: tuple[Feature, ...]) -> None:
+    """Raise `DeclarationError` naming every fault of the declarations, or return."""
+    faults = list(_faults(features))
+    if faults:
+        raise DeclarationError("The feature set is declared wrongly:\n" + "\n".join(f"- {fault}" for fault in faults))
+
+
+def in_order(features: Iterable[Feature]) -> list[Feature]:
+    """Features in an order in which each comes after those it uses."""
+    by_name = {feature.name: feature for feature in features}
+    graph = {name: [ref for ref in references(f.value) if ref in by_name] for name, f in by_name.items()}
+    return [by_name[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def references(value: Aggregate | Node) -> list[str]:
+    """Names of the features that a value uses directly."""
+    if isinstance(value, Aggregate):
+        return []
+    return [part.args[0] for part in value.walk() if part.op == "feature"]
+
+
+def _faults(features: tuple[Feature, ...]) -> Iterator[str]:
+    for name, times in Counter(feature.name for feature in features).items():
+        if times > 1:
+            yield f"{name}: {times} features have this name"
+    names = {feature.name for feature in features}
+    for feature in features:
+        yield from (f"{feature.name}: {fault}" for fault in dict.fromkeys(_feature_faults(feature, names)))
+    try:
+        in_order(features)
+    except CycleError as cycle:
+        yield f"these features need each other: {' -> '.join(cycle.args[1])}"
+
+
+def _feature_faults(feature: Feature, names: set[str]) -> Iterator[str]:
+    if not all((feature.en, feature.zh, feature.unit)):
+        yield "description (en, zh) and unit must be given"
+    if not all((feature.reason.code, feature.reason.en, feature.reason.zh)):
+        yield "the reason needs a code and its text in English and Chinese"
+    if feature.risk not in (-1, 0, 1):
+        yield f"risk is {feature.risk!r}, not +1, -1 or 0"
+    if isinstance(feature.value, Aggregate):
+        yield from _aggregate_faults(feature.value)
+        return
+    for reference in references(feature.value):
+        if reference not in names:
+            yield f"uses the unknown feature {reference!r}"
+    yield from _node_faults(feature.value, "applications")
+    kind = node_type(feature.value)
+    if kind not in (*_NUMERIC, None):
+        yield f"a feature is a number, {feature.value} is {kind}"
+
+
+def _aggregate_faults(aggregate: Aggregate) -> Iterator[str]:
+    source = aggregate.source.name
+    if aggregate.statistic not in STATISTICS:
+        yield f"unknown statistic {aggregate.statistic!r}; known are {', '.join(STATISTICS)}"
+    for word, window in (("days", aggregate.days), ("last", aggregate.last)):
+        if window is not None and (not isinstance(window, int) or window < 1):
+            yield f"a window of {word}={window!r} holds nothing; give a whole number from 1"
+    if aggregate.where is not None:
+        if not aggregate.where.is_logical:
+            yield f"the filter {aggregate.where} is no condition"
+        yield from _node_faults(aggregate.where, source)
+    if (aggregate.value is None) != (aggregate.statistic in _OF_RECORDS):
+        wants = "the records of a source" if aggregate.statistic in _OF_RECORDS else "a value of each record"
+        yield f"{aggregate.statistic} takes {wants}"
+    if aggregate.value is not None:
+        yield from _node_faults(aggregate.value, source)
+        kind = node_type(aggregate.value)
+        if kind not in (*_NUMERIC, None) and aggregate.statistic != "distinct":
+            yield f"{aggregate.statistic} needs numbers, {aggregate.value} is {kind}"
+
+
+def _node_faults(expression: Node, source: str) -> Iterator[str]:
+    for part in expression.walk():
+        if part.op == "column":
+            yield from _column_faults(part, source)
+        elif part.op == "feature":
+            if source != "applications":
+                yield f"an aggregate cannot use the feature {part.args[0]!r}"
+        else:
+            yield from _operation_faults(part)
+
+
+def _operation_faults(part: Node) -> Iterator[str]:
+    arguments = [arg for arg in part.args if isinstance(arg, Node)]
+    kinds = [_family(node_type(arg)) for arg in arguments]
+    if part.op in ("and", "or", "not") and not all(arg.is_logical for arg in arguments):
+        yield f"{part} joins what is no condition"
+    elif part.op == "when":
+        if not arguments[0].is_logical:
+            yield f"{part} chooses by what is no condition"
+        if _differ(kinds[1:]):
+            yield f"{part} chooses between {kinds[1]} and {kinds[2]}"
+    elif part.op in (*COMPARISONS, "coalesce", "least", "greatest"):
+        if _differ(kinds):
+            yield f"{part} compares {kinds[0]} with {kinds[1]}"
+        elif part.op in _ORDERED and "string" in kinds:
+            yield f"{part} compares strings, which have no order here; use ==, != or isin"
+    elif part.op in ("add", "sub", "mul", "div") and {"string", "timestamp"} & set(kinds):
+        yield f"{part} calculates with {' and '.join(map(str, kinds))}"
+    elif part.op in ("days_between", "local_hour") and set(kinds) - {"timestamp", None}:
+        yield f"{part} needs timestamps"
+    yield from _choice_faults(part, kinds)
+
+
+def _choice_faults(part: Node, kinds: list[str | None]) -> Iterator[str]:
+    """Constants that a column can never equal: of another type, or outside its closed set of categories."""
+    if part.op == "isin":
+        choices = part.args[1]
+        if not choices:
+            yield f"{part} names no value"
+        for choice in choices:
+            kind = "string" if isinstance(choice, str) else "number"
+            if kinds[0] and kind != kinds[0]:
+                yield f"{part} compares {kinds[0]} with {kind}"
+    elif part.op in ("eq", "ne") and part.args[1].op == "constant":
+        choices = (part.args[1].args[0],)
+    else:
+        return
+    column = _declared(part.args[0])
+    if column and column.categories:
+        for choice in choices:
+            if isinstance(choice, str) and choice not in column.categories:
+                yield f"{choice!r} is no category of {column.name}; there are {', '.join(column.categories)}"
+
+
+def _column_faults(part: Node, source: str) -> Iterator[str]:
+    owner, name = part.args
+    if owner != source:
+        yield f"column {owner}.{name} does not belong to {source}"
+        return
+    found = _declared(part)
+    if found is None:
+        yield f"unknown column {owner}.{name}"
+    elif found.protected:
+        yield f"column {owner}.{name} is a protected attribute and must not become a feature"
+
+
+def _declared(part: Node) -> Column | None:
+    """The contract's column that a node is, None where it is none."""
+    if part.op != "column":
+        return None
+    owner, name = part.args
+    if owner == "applications":
+        return next((column for column in APPLICATIONS.columns if column.name == name), None)
+    source = SOURCES[owner]
+    if source.child and name in source.child.columns:
+        return source.child.table.column(source.child.columns[name][1])
+    return next((column for column in source.table.columns if column.name == name), None)
+
+
+def _family(kind: str | None) -> str | None:
+    return "number" if kind in _NUMERIC else kind
+
+
+def _differ(kinds: list[str | None]) -> bool:
+    return len({kind for kind in kinds if kind}) > 1
+
+
+def node_type(expression: Node) -> str | None:
+    """Type of an expression: `float64`, `bool`, `string` or `timestamp`; None where a column is unknown."""
+    match expression.op:
+        case "column":
+            column = _declared(expression)
+            return column.dtype if column else None
+        case "constant":
+            return {str: "string", bool: "bool"}.get(type(expression.args[0]), "float64")
+        case "as_of":
+            return "timestamp"
+        case "coalesce" | "least" | "greatest":
+            return node_type(expression.args[0])
+        case "when":
+            return node_type(expression.args[1])
+    return "bool" if expression.is_logical else "float64"
+
+
+def node_unit(expression: Node) -> str | None:
+    """Unit of an expression as far as `fen` is concerned: `fen`, or None for anything else."""
+    units = [node_unit(arg) if isinstance(arg, Node) else None for arg in expression.args]
+    match expression.op:
+        case "column":
+            column = _declared(expression)
+            return "fen" if column and column.unit == "fen" else None
+        case "div":
+            return "fen" if units[0] == "fen" and units[1] is None else None
+        case "add" | "sub" | "mul" | "coalesce" | "least" | "greatest":
+            return "fen" if "fen" in units else None
+        case "when":
+            return "fen" if "fen" in units[1:] else None
+    return None

@@ -1,0 +1,63 @@
+"""Named, versioned lists of features. A released set never changes: its hash stands in `released.json`.
+
+Until a set is released its declarations may change freely. Releasing it is one line in `features/released.json`, its
+name and the identity that this prints:
+
+    python -c "from features.sets import feature_set; print(feature_set('application_v1').identity)"
+
+From then on `require_released` (a test calls it for every line) refuses any change of what was declared: a bundle that
+was trained on the set would read other numbers under the same name. Whoever wants to change a feature declares the next
+version, adds it to `_SETS` and leaves the released one as it is.
+
+Examples
+--------
+>>> feature_set("application_v1").version
+1
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import json
+from collections.abc import Mapping
+
+from data_contracts.errors import DeclarationError
+from features.algebra import FeatureSet
+
+
+@functools.cache
+def feature_set(name: str) -> FeatureSet:
+    """Return a feature set by name; `DeclarationError` names those there are."""
+    if name not in _SETS:
+        raise DeclarationError(f"There is no feature set {name!r}; there are: {', '.join(_SETS)}.")
+    return _SETS[name]()
+
+
+def released() -> dict[str, str]:
+    """Identity of every released set, by name."""
+    text = importlib.resources.files("features").joinpath("released.json").read_text(encoding="utf-8")
+    hashes: dict[str, str] = json.loads(text)
+    return hashes
+
+
+def require_released(declared: FeatureSet, identities: Mapping[str, str]) -> None:
+    """Raise `DeclarationError` where a released set no longer says what it said when it was released."""
+    identity = identities.get(declared.name)
+    if identity is not None and identity != declared.identity:
+        raise DeclarationError(
+            f"The feature set {declared.name} was released as {identity}, but its declarations now hash to "
+            f"{declared.identity}. A released set never changes: restore its declarations and declare what is new as "
+            f"the next version in features/sets.py. Only where nothing was ever trained on it, release it anew: "
+            f'put "{declared.name}": "{declared.identity}" into features/released.json.'
+        )
+
+
+def _application_v1() -> FeatureSet:
+    from features import application, bureau, consumption, repayment
+
+    declared = (*application.FEATURES, *bureau.FEATURES, *consumption.FEATURES, *repayment.FEATURES)
+    return FeatureSet("application_v1", 1, declared)
+
+
+_SETS = {"application_v1": _application_v1}
