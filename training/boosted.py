@@ -1,0 +1,222 @@
+"""XGBoost as a part of the hybrid: seeds averaged in log-odds, risk directions as monotone constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xgboost
+
+from training.estimator import FitError, Floats, Integers, RowClassifier, inner_split, read_json, spread, write_json
+
+_MANY = 1000
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class BoostedClassifier(RowClassifier):
+    """Gradient-boosted trees whose number of rounds is found on held-out rows, then refit on all rows.
+
+    Parameters
+    ----------
+    n_estimators : int, default 1500
+        Most rounds that early stopping may choose.
+    learning_rate, max_depth, min_child_weight, subsample, colsample_bytree, reg_alpha, reg_lambda, gamma, max_bin
+        As in XGBoost.
+    monotone : mapping of str to {-1, 0, 1}, optional
+        Risk direction by feature name (`x0, x1, ...` where X has no names): with +1 the PD never falls when the
+        feature rises.
+    n_seeds : int, default 3
+        Models whose log-odds are averaged; they differ in the rows and columns they draw.
+    early_stopping_rounds : int, default 50
+        Rounds without a better held-out log loss before stopping; 0 trains `n_estimators` rounds without a split.
+    inner_share : float, default 0.2
+        Share of rows held out for early stopping, stratified, and by group when groups are given.
+    random_state : int, default 0
+        Seed; the same seed gives the same model.
+    n_jobs : int, default 1
+        Threads; more help on an idle machine only, where threads of XGBoost need not wait for a core.
+
+    Attributes
+    ----------
+    boosters_ : list of xgboost.Booster
+    rounds_ : int
+        Rounds of each booster.
+
+    Examples
+    --------
+    >>> X = np.arange(40.0).reshape(-1, 1)
+    >>> model = BoostedClassifier(min_child_weight=1, n_seeds=1, monotone={"x0": 1}).fit(X, X[:, 0] > 19)
+    >>> bool(model.log_odds(X)[0] < 0 < model.log_odds(X)[-1])
+    True
+    """
+
+    boosters_: list[xgboost.Booster]
+    rounds_: int
+
+    def __init__(
+        self,
+        *,
+        n_estimators: int = 1500,
+        learning_rate: float = 0.04,
+        max_depth: int = 4,
+        min_child_weight: float = 20.0,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.5,
+        reg_alpha: float = 0.0,
+        reg_lambda: float = 1.0,
+        gamma: float = 0.0,
+        max_bin: int = 256,
+        monotone: Mapping[str, int] | None = None,
+        n_seeds: int = 3,
+        early_stopping_rounds: int = 50,
+        inner_share: float = 0.2,
+        random_state: int = 0,
+        n_jobs: int = 1,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.max_depth = max_depth
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_alpha = reg_alpha
+        self.reg_lambda = reg_lambda
+        self.gamma = gamma
+        self.max_bin = max_bin
+        self.monotone = monotone
+        self.n_seeds = n_seeds
+        self.early_stopping_rounds = early_stopping_rounds
+        self.inner_share = inner_share
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
+        """Find the number of rounds on held-out rows, then train every seed on all rows.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray, shape (n, n_features)
+            NaN = missing.
+        y : array, shape (n,)
+            Two classes; the second in order is the bad one.
+        groups : array, shape (n,), optional
+            Rows of one group (a customer) stay on one side of the inner split.
+
+        Raises
+        ------
+        FitError
+            One class only, too few rows, infinite values, or a risk direction for an unknown feature.
+        """
+        rows, labels = self._start_fit(X, y)
+        params = self._training_params()
+        self.rounds_ = self._rounds(params, rows, labels, groups)
+        matrix = xgboost.QuantileDMatrix(_float32(rows), labels, max_bin=self.max_bin, nthread=self.n_jobs)
+        self.boosters_ = [
+            xgboost.train({**params, "seed": self.random_state + k}, matrix, self.rounds_) for k in range(self.n_seeds)
+        ]
+        for booster in self.boosters_:
+            booster.set_param({"nthread": 1})
+        return self
+
+    def log_odds(self, X: Any) -> Floats:
+        """Mean log-odds of the seeds, float64, shape (n,)."""
+        rows = _float32(self._rows(X))
+        with self._threaded(len(rows)) as boosters:
+            margins = [booster.inplace_predict(rows, predict_type="margin") for booster in boosters]
+        return np.asarray(np.mean(margins, axis=0, dtype=np.float64))
+
+    def contributions(self, X: Any) -> tuple[float, Floats]:
+        """Split each row's log-odds by feature: TreeSHAP, where a leaf's path weighs by its training rows.
+
+        Returns
+        -------
+        base : float
+            Expected log-odds, with XGBoost's own base score.
+        contributions : ndarray, shape (n, n_features)
+            `base + contributions.sum(1)` equals `log_odds(X)` to rounding of float64.
+        """
+        checked = self._rows(X)
+        rows = xgboost.DMatrix(_float32(checked), nthread=1 if len(checked) < _MANY else self.n_jobs)
+        with self._threaded(len(checked)) as boosters:
+            each = [booster.predict(rows, pred_contribs=True) for booster in boosters]
+        split = np.asarray(np.mean(each, axis=0, dtype=np.float64))
+        base = float(split[0, -1])
+        # XGBoost sums in float32: its rounding is given back to the features in proportion to what they moved.
+        return base, spread(split[:, :-1], self.log_odds(checked) - base)
+
+    def save(self, folder: Path) -> None:
+        """Write `boosted.json` and one UBJSON file per seed into `folder`."""
+        write_json(folder / "boosted.json", {**self._declared(), "rounds": self.rounds_, "seeds": len(self.boosters_)})
+        for k, booster in enumerate(self.boosters_):
+            (folder / f"boosted_{k}.ubj").write_bytes(bytes(booster.save_raw("ubj")))
+
+    @classmethod
+    def load(cls, folder: Path) -> BoostedClassifier:
+        """Read what `save` wrote; `BundleError` where a file is missing or broken."""
+        from data_contracts.errors import BundleError
+
+        declared = read_json(folder / "boosted.json")
+        model = cls(**declared["params"])._declare(declared)
+        model.rounds_ = declared["rounds"]
+        try:
+            model.boosters_ = [
+                xgboost.Booster({"nthread": 1}, model_file=bytearray((folder / f"boosted_{k}.ubj").read_bytes()))
+                for k in range(declared["seeds"])
+            ]
+        except (OSError, xgboost.core.XGBoostError) as error:
+            raise BundleError(f"the boosted part of a saved model cannot be read ({error}); train again") from error
+        return model
+
+    @contextmanager
+    def _threaded(self, n_rows: int) -> Iterator[list[xgboost.Booster]]:
+        """The boosters: one thread for few rows, so that a request does not wait for threads to wake."""
+        more = self.n_jobs != 1 and n_rows >= _MANY
+        for booster in self.boosters_ if more else ():
+            booster.set_param({"nthread": self.n_jobs})
+        try:
+            yield self.boosters_
+        finally:
+            for booster in self.boosters_ if more else ():
+                booster.set_param({"nthread": 1})
+
+    def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any) -> int:
+        if not self.early_stopping_rounds:
+            return self.n_estimators
+        train, held = inner_split(labels, self.inner_share, self.random_state, groups)
+        seen = xgboost.QuantileDMatrix(_float32(rows[train]), labels[train], max_bin=self.max_bin, nthread=self.n_jobs)
+        unseen = xgboost.DMatrix(_float32(rows[held]), labels[held], nthread=self.n_jobs)
+        booster = xgboost.train(
+            {**params, "seed": self.random_state},
+            seen,
+            self.n_estimators,
+            evals=[(unseen, "held")],
+            early_stopping_rounds=self.early_stopping_rounds,
+            verbose_eval=False,
+        )
+        return int(booster.best_iteration) + 1
+
+    def _training_params(self) -> dict[str, Any]:
+        given = self.get_params(deep=False)
+        names = ("learning_rate", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "reg_alpha")
+        params = {name: given[name] for name in (*names, "reg_lambda", "gamma", "max_bin")}
+        fixed = {"objective": "binary:logistic", "eval_metric": "logloss", "tree_method": "hist", "verbosity": 0}
+        return {**params, **fixed, "nthread": self.n_jobs, "monotone_constraints": self._directions()}
+
+    def _directions(self) -> tuple[int, ...]:
+        """Monotone constraints in the order of the features."""
+        monotone, names = dict(self.monotone or {}), self._names()
+        faults = [f"{name!r} is not a feature" for name in monotone if name not in names]
+        faults += [
+            f"{name!r} has direction {way!r}, not -1, 0 or 1" for name, way in monotone.items() if way not in (-1, 0, 1)
+        ]
+        if faults:
+            raise FitError(f"risk directions (monotone): {'; '.join(faults)}")
+        return tuple(int(monotone.get(name, 0)) for name in names)
+
+
+def _float32(rows: Floats) -> Any:
+    """Rows as XGBoost holds them; a number beyond float32 stays the largest one instead of becoming infinite."""
+    return np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32)

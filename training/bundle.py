@@ -1,0 +1,180 @@
+"""A bundle: everything that scores, in a folder without pickle, each file with its SHA-256 in `manifest.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from data_contracts.errors import BundleError
+from data_contracts.folder import file_sha256
+from features.algebra import FeatureSet
+from features.sequences import KINDS, SOURCES, EventSequences
+from features.sets import feature_set
+from training.experiment import Scale
+from training.hybrid import HybridClassifier
+from training.reference import Reference
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """Points from log-odds of default: higher is safer, `pdo` points double the odds.
+
+    Examples
+    --------
+    >>> float(round(ScoreScale(points_at=600.0, odds=20.0, pdo=40.0).points(-np.log(40.0)), 6))
+    640.0
+    """
+
+    points_at: float
+    odds: float
+    pdo: float
+
+    def points(self, log_odds: Any) -> Any:
+        """Score points of log-odds of default, a number or an array."""
+        return self.points_at - (log_odds + np.log(self.odds)) * self.pdo / np.log(2.0)
+
+    @classmethod
+    def of(cls, scale: Scale) -> ScoreScale:
+        """As an experiment declares it."""
+        return cls(scale.points, scale.odds, scale.pdo)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All that scores, as trained and as loaded.
+
+    Parameters
+    ----------
+    name, decision_point : str
+        Registered model; moment of the loan's life.
+    feature_set : FeatureSet
+        What the model was trained on; on loading, its identity must be the same.
+    model : HybridClassifier
+        The fitted hybrid with its calibrator.
+    reference : Reference
+        Distributions of features and log-odds over the training rows, for drift.
+    background_features, background_sequences
+        Rows against which a score is explained.
+    scale : ScoreScale
+        Points of the score.
+    facts : dict
+        Where it comes from: experiment, target, split, seeds, hashes of data; JSON values only.
+    identity : str
+        SHA-256 of the manifest; empty before it is saved.
+    """
+
+    name: str
+    decision_point: str
+    feature_set: FeatureSet
+    model: HybridClassifier
+    reference: Reference
+    background_features: pd.DataFrame
+    background_sequences: EventSequences | None
+    scale: ScoreScale
+    facts: dict[str, Any] = field(default_factory=dict)
+    identity: str = ""
+
+    def save(self, folder: Path) -> Bundle:
+        """Write the bundle into an empty folder and return it with its identity."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise BundleError(f"{folder} is not empty; a bundle is written into a folder of its own.")
+        (folder / "model").mkdir()
+        self.model.save(folder / "model")
+        (folder / "reference.json").write_text(self.reference.to_json(), encoding="utf-8")
+        save_file({"features": self.background_features.to_numpy("float64").copy()}, folder / "background.safetensors")
+        if self.background_sequences is not None:
+            rows = self.background_sequences
+            arrays = {"source": rows.source, "kind": rows.kind, "values": rows.values}
+            contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+            save_file(contiguous, folder / "background_sequences.safetensors")
+        _write_json(folder / "facts.json", {"scale": asdict(self.scale), **self.facts})
+        manifest = {
+            "format": FORMAT,
+            "name": self.name,
+            "decision_point": self.decision_point,
+            "feature_set": {"name": self.feature_set.name, "identity": self.feature_set.identity},
+            "files": {name: file_sha256(folder / name) for name in _files(folder)},
+        }
+        _write_json(folder / _MANIFEST, manifest)
+        return Bundle(**{**self.__dict__, "identity": file_sha256(folder / _MANIFEST)})
+
+    @classmethod
+    def load(cls, folder: Path) -> Bundle:
+        """Load a bundle after checking every byte of it.
+
+        Raises
+        ------
+        BundleError
+            Where a file is missing, changed or not in the manifest, the format is unknown, or this version of Lendwell
+            declares the feature set differently.
+        """
+        manifest = verify(folder)
+        wanted = manifest["feature_set"]
+        declared = feature_set(wanted["name"])
+        if declared.identity != wanted["identity"]:
+            raise BundleError(
+                f"The bundle {folder.name} was trained on feature set {wanted['name']} with identity "
+                f"{wanted['identity'][:12]}, here it is {declared.identity[:12]}: the declarations differ. Use the "
+                "version of Lendwell that trained it, or train anew."
+            )
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        background = load_file(folder / "background.safetensors")["features"]
+        sequences = folder / "background_sequences.safetensors"
+        arrays = load_file(sequences) if sequences.is_file() else None
+        return cls(
+            name=manifest["name"],
+            decision_point=manifest["decision_point"],
+            feature_set=declared,
+            model=HybridClassifier.load(folder / "model"),
+            reference=Reference.from_json((folder / "reference.json").read_text(encoding="utf-8")),
+            background_features=pd.DataFrame(background, columns=list(declared.names)),
+            background_sequences=None if arrays is None else EventSequences(**arrays, sources=SOURCES, kinds=KINDS),
+            scale=ScoreScale(**facts.pop("scale")),
+            facts=facts,
+            identity=file_sha256(folder / _MANIFEST),
+        )
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Check every byte of a bundle and return its manifest; `BundleError` names the first file at fault."""
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder} is no bundle: it has no {_MANIFEST}.")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version, files = manifest["format"], dict(manifest["files"])
+    except (ValueError, KeyError, TypeError) as fault:
+        raise BundleError(f"{path} cannot be read; download the bundle from the registry again.") from fault
+    if version != FORMAT:
+        raise BundleError(f"The bundle {folder.name} has format {version}; this version of Lendwell reads {FORMAT}.")
+    present = _files(folder)
+    for name in sorted({*files, *present}):
+        if name not in files:
+            raise BundleError(f"The bundle {folder.name} holds {name}, which its manifest does not name.")
+        if name not in present:
+            raise BundleError(f"The bundle {folder.name} lacks {name}; download it from the registry again.")
+        if file_sha256(folder / name) != files[name]:
+            raise BundleError(
+                f"The bundle {folder.name} was changed: {name} does not have the SHA-256 of its manifest. "
+                "Download it from the registry again, or train anew."
+            )
+    return manifest
+
+
+def _files(folder: Path) -> list[str]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) != _MANIFEST)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

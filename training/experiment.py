@@ -1,0 +1,205 @@
+"""What to train, as TOML: checked as a whole, so that one message lists every fault."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data_contracts.errors import DeclarationError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(_Section):
+    """What counts as a default.
+
+    `kind = "dpd"`: at least `dpd` days past due at any time in the first `months_on_book` months; younger loans are
+    immature and left out. `kind = "label"`: the lender's own label.
+    """
+
+    kind: Literal["dpd", "label"]
+    dpd: int = Field(default=30, ge=1, le=720)
+    months_on_book: int = Field(default=6, ge=1, le=60)
+
+
+class Split(_Section):
+    """How the test is set apart; a customer never stands on both sides.
+
+    `out_of_time`: the latest applications by `applied_at`. `random`: customers drawn at random, for lenders whose
+    dates are made up.
+    """
+
+    method: Literal["out_of_time", "random"]
+    test_share: float = Field(default=0.2, gt=0.0, lt=0.9)
+
+
+class Scale(_Section):
+    """Points of the score: `points` at good-to-bad odds of `odds` to 1, `pdo` more points double the odds."""
+
+    points: float = 600.0
+    odds: float = Field(default=20.0, gt=0.0)
+    pdo: float = Field(default=40.0, gt=0.0)
+
+
+class Tuning(_Section):
+    """Budget and space of the Optuna search over XGBoost; no trials, no search."""
+
+    trials: int = Field(default=0, ge=0)
+    seconds: float | None = Field(default=None, gt=0.0)
+    space: dict[str, dict[str, Any]] = {}
+
+
+class Experiment(_Section):
+    """One experiment: data's target and split, features, the hybrid's parts, its search and its score.
+
+    Examples
+    --------
+    >>> read_experiment("simulated").target.dpd
+    30
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    decision_point: Literal["application", "behaviour", "early_warning", "transaction", "collection"] = "application"
+    feature_set: str
+    seed: int = Field(default=7, ge=0)
+    folds: int = Field(default=3, ge=2, le=20)
+    sequence_length: int = Field(default=96, ge=1, le=1024)
+    monotone: bool = True
+    parts: tuple[Literal["boosted", "tabular_net", "sequence_net"], ...] = Field(
+        default=("boosted", "tabular_net", "sequence_net"), min_length=1
+    )
+    target: Target
+    split: Split
+    scale: Scale = Scale()
+    boosted: dict[str, Any] = {}
+    tabular_net: dict[str, Any] = {}
+    sequence_net: dict[str, Any] = {}
+    tuning: Tuning = Tuning()
+    text: str = Field(default="", exclude=True, repr=False)
+
+    @model_validator(mode="after")
+    def _parts_have_their_parameters(self) -> Experiment:
+        faults = _part_faults(self.model_dump())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def read_experiment(name: str) -> Experiment:
+    """Read an experiment by the path of its TOML or by the name of one that comes with Lendwell.
+
+    Raises
+    ------
+    DeclarationError
+        Where there is none, or it is wrong; every fault is listed.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise DeclarationError(f"There is no experiment file {path}.")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as fault:
+            raise DeclarationError(f"Experiment {path} is no text in UTF-8: {fault}.") from fault
+    else:
+        known = experiment_names()
+        if name.replace("-", "_") not in known:
+            raise DeclarationError(
+                f"There is no experiment {name!r}; there are {', '.join(known)}, or give the path of a .toml file."
+            )
+        text = _folder().joinpath(f"{name.replace('-', '_')}.toml").read_text(encoding="utf-8")
+    try:
+        declared = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise DeclarationError(f"Experiment {name} is no valid TOML: {fault}.") from fault
+    try:
+        return Experiment(**{**declared, "text": text})
+    except ValidationError as fault:
+        listed = "\n".join(f"- {told}" for told in (*_field_faults(fault), *_part_faults(declared)))
+        raise DeclarationError(f"Experiment {name} is declared wrongly:\n{listed}") from fault
+
+
+def experiment_names() -> list[str]:
+    """Names of the experiments that come with Lendwell."""
+    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+
+
+def _folder() -> Any:
+    return importlib.resources.files("training").joinpath("experiments")
+
+
+def _field_faults(error: ValidationError) -> list[str]:
+    """What pydantic found, in our words; what `_part_faults` finds is left to it."""
+    faults = []
+    for detail in error.errors(include_url=False):
+        where = tuple(str(part) for part in detail["loc"])
+        if not where:
+            continue
+        problem = detail["msg"]
+        if detail["type"] == "extra_forbidden":
+            problem = _unknown(where[-1], _keys(where[:-1]))
+        elif detail["type"] == "missing":
+            problem = "is missing"
+        faults.append(f"{'.'.join(where)}: {problem}")
+    return faults
+
+
+def _part_faults(declared: Mapping[str, Any]) -> list[str]:
+    """What can only be told with the estimators, the search and the feature sets at hand."""
+    from features.sets import feature_set
+    from training.hybrid import PARTS
+    from training.tune import check_space
+
+    faults = []
+    for part, estimator in PARTS.items():
+        known = estimator().get_params()
+        given = declared.get(part, {})
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            if name not in known:
+                faults.append(f"{part}.{name}: {_unknown(name, known)}")
+            elif not _fits(value, known[name]):
+                faults.append(f"{part}.{name}: {value!r} is no {type(known[name]).__name__}")
+    tuning = declared.get("tuning", {})
+    space = tuning.get("space", {}) if isinstance(tuning, Mapping) else {}
+    checks: list[Callable[[], object]] = []
+    if isinstance(declared.get("feature_set"), str):
+        checks.append(lambda: feature_set(declared["feature_set"]))
+    if isinstance(space, Mapping) and (space or tuning.get("trials") or tuning.get("seconds")):
+        checks.append(lambda: check_space(space))
+    for check in checks:
+        try:
+            check()
+        except DeclarationError as fault:
+            faults.append(str(fault))
+    return faults
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"there is no such key; did you mean {near[0]}?" if near else f"there is no such key; keys: {', '.join(known)}"
+
+
+def _keys(section: tuple[str, ...]) -> list[str]:
+    """Keys of a section of the TOML, the whole for none."""
+    model: Any = Experiment
+    for name in section:
+        model = model.model_fields[name].annotation
+    return [name for name, field in model.model_fields.items() if not field.exclude]
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a parameter's value is of its default's kind; 1 will do for 1.0, true not for 1."""
+    if default is None:
+        return True
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)

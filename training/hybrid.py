@@ -1,0 +1,323 @@
+"""The hybrid: log-odds of trees and nets added up with weights fitted out of fold, then one rising calibrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from features.sequences import EventSequences
+from training.boosted import BoostedClassifier
+from training.calibration import (
+    Calibrator,
+    calibrator_from_json,
+    calibrator_to_json,
+    choose_calibrator,
+    fit_log_odds,
+    log_loss,
+)
+from training.estimator import (
+    FitError,
+    Floats,
+    Integers,
+    RowClassifier,
+    class_folds,
+    json_values,
+    probabilities,
+    read_json,
+    write_json,
+)
+from training.sequence_net import SequenceNetClassifier
+from training.tabular_net import TabularNetClassifier
+
+Part = BoostedClassifier | TabularNetClassifier | SequenceNetClassifier
+Progress = Callable[[str, float], None]
+PARTS: dict[str, type[Part]] = {
+    "boosted": BoostedClassifier,
+    "tabular_net": TabularNetClassifier,
+    "sequence_net": SequenceNetClassifier,
+}
+LEAST_WEIGHT = 0.02
+
+
+class HybridClassifier(RowClassifier):
+    """PD by trees and nets together, where a part that adds nothing is left out and said so.
+
+    `log-odds = calibrator(intercept + sum of weight * part's log-odds)`.
+
+    Parameters
+    ----------
+    boosted, tabular_net, sequence_net : estimator, "default" or None
+        The parts; None leaves one out. The sequence net is also left out when `fit` gets no sequences.
+    n_folds : int, default 3
+        Folds of the out-of-fold log-odds on which weights and calibrator are fitted.
+    random_state : int, default 0
+        Seed of the folds; the parts have seeds of their own.
+
+    Attributes
+    ----------
+    parts_ : dict of str to estimator
+        The parts that count, trained on all rows.
+    weights_ : dict of str to float
+        Weight of every part that was tried, 0 for one that was dropped.
+    dropped_ : dict of str to str
+        Why a part was dropped.
+    intercept_ : float
+    calibrator_ : Calibrator
+    oof_log_odds_ : DataFrame
+        Out-of-fold log-odds: a column per part that was tried, `blend`, and `calibrated`. Not kept by `save`.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"utilisation": np.linspace(0, 1, 60)})
+    >>> model = HybridClassifier(boosted=BoostedClassifier(min_child_weight=1, n_seeds=1), tabular_net=None)
+    >>> model.fit(X, X["utilisation"] > 0.5).predict_proba(X).shape
+    (60, 2)
+    """
+
+    parts_: dict[str, Part]
+    weights_: dict[str, float]
+    dropped_: dict[str, str]
+    intercept_: float
+    calibrator_: Calibrator
+    calibration_log_loss_: dict[str, float]
+    oof_log_odds_: pd.DataFrame
+
+    def __init__(
+        self,
+        *,
+        boosted: BoostedClassifier | Literal["default"] | None = "default",
+        tabular_net: TabularNetClassifier | Literal["default"] | None = "default",
+        sequence_net: SequenceNetClassifier | Literal["default"] | None = "default",
+        n_folds: int = 3,
+        random_state: int = 0,
+    ) -> None:
+        self.boosted = boosted
+        self.tabular_net = tabular_net
+        self.sequence_net = sequence_net
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sequences: EventSequences | None = None,
+        groups: Any = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Train the parts out of fold, fit weights and calibrator there, then train what counts on all rows.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray, shape (n, n_features)
+            Features, NaN = missing.
+        y : array, shape (n,)
+            Two classes; the second in order is the bad one.
+        sequences : EventSequences, optional
+            Raw events of the same rows; without them there is no sequence part.
+        groups : array, shape (n,), optional
+            Rows of one group (a customer) never stand on both sides of any split.
+        progress : callable, optional
+            Called with what is being trained and the share of the whole that is done.
+
+        Raises
+        ------
+        FitError
+            One class only, too few rows, infinite values, sequences of another length, or no part at all.
+        """
+        rows, labels = self._start_fit(X, y)
+        if sequences is not None and len(sequences) != len(rows):
+            raise FitError(f"there are {len(sequences)} sequences for {len(rows)} rows; give one per row")
+        # Rows that were checked once; the parts see the names of the features again, for the risk directions.
+        table = pd.DataFrame(rows, columns=self._names()) if hasattr(self, "feature_names_in_") else rows
+        tried = self._declared_parts(sequences)
+        steps = _Steps(progress, (self.n_folds + 1) * len(tried))
+        self.oof_log_odds_ = self._out_of_fold(tried, table, labels, sequences, groups, steps)
+        self._blend(labels)
+        choice = choose_calibrator(
+            self.oof_log_odds_["blend"].to_numpy(), labels, groups=groups, seed=self.random_state
+        )
+        self.calibrator_, self.calibration_log_loss_ = choice.calibrator, choice.log_loss
+        self.oof_log_odds_["calibrated"] = self.calibrator_(self.oof_log_odds_["blend"].to_numpy())
+        self.parts_ = {}
+        for name in (name for name in tried if name not in self.dropped_):
+            step = steps.next(f"{name}: all rows")
+            self.parts_[name] = _fit_part(clone(tried[name]), table, labels, sequences, groups, step)
+        steps.finish()
+        return self
+
+    def raw_log_odds(self, X: Any, sequences: EventSequences | None = None) -> Floats:
+        """Blended log-odds before calibration, float64, shape (n,)."""
+        parts = self.parts_log_odds(X, sequences)
+        weighted = [self.weights_[name] * part for name, part in parts.items()]
+        return np.asarray(self.intercept_ + np.sum(weighted, axis=0))
+
+    def parts_log_odds(self, X: Any, sequences: EventSequences | None = None) -> dict[str, Floats]:
+        """Log-odds of each part that counts, before weights, each float64 of shape (n,)."""
+        rows = self._rows(X)
+        if sequences is not None and len(sequences) != len(rows):
+            raise FitError(f"there are {len(sequences)} sequences for {len(rows)} rows; give one per row")
+        return {name: _part_log_odds(part, rows, sequences) for name, part in self.parts_.items()}
+
+    def log_odds(self, X: Any, sequences: EventSequences | None = None) -> Floats:
+        """Calibrated log-odds of the bad class, float64, shape (n,)."""
+        raw = self.raw_log_odds(X, sequences)
+        return self.calibrator_(raw)
+
+    def decision_function(self, X: Any, sequences: EventSequences | None = None) -> Floats:
+        """Calibrated log-odds of the bad class, float64, shape (n,)."""
+        return self.log_odds(X, sequences)
+
+    def predict_proba(self, X: Any, sequences: EventSequences | None = None) -> Floats:
+        """Probabilities of both classes, shape (n, 2); the second column is the PD."""
+        return probabilities(self.log_odds(X, sequences))
+
+    def predict(self, X: Any, sequences: EventSequences | None = None) -> Any:
+        """The likelier class of each row, shape (n,)."""
+        likely = self.log_odds(X, sequences) > 0
+        return self.classes_[likely.astype(int)]
+
+    def save(self, folder: Path) -> None:
+        """Write `hybrid.json` and a folder per part that counts into `folder`."""
+        check_is_fitted(self)
+        declared = self._declared()
+        for name in PARTS:
+            part = declared["params"][name]
+            declared["params"][name] = part if part in ("default", None) else json_values(part.get_params(deep=False))
+        blend = {
+            "weights": self.weights_,
+            "dropped": self.dropped_,
+            "intercept": self.intercept_,
+            "calibrator": calibrator_to_json(self.calibrator_),
+            "calibration_log_loss": self.calibration_log_loss_,
+        }
+        write_json(folder / "hybrid.json", {**declared, **blend})
+        for name, part in self.parts_.items():
+            part.save(folder / name)
+
+    @classmethod
+    def load(cls, folder: Path) -> HybridClassifier:
+        """Read what `save` wrote; `BundleError` where a file is missing or broken."""
+        declared = read_json(folder / "hybrid.json")
+        params = declared["params"]
+        for name, part in PARTS.items():
+            params[name] = part(**params[name]) if isinstance(params[name], dict) else params[name]
+        model = cls(**params)._declare(declared)
+        model.weights_, model.dropped_ = declared["weights"], declared["dropped"]
+        model.intercept_, model.calibrator_ = declared["intercept"], calibrator_from_json(declared["calibrator"])
+        model.calibration_log_loss_ = declared["calibration_log_loss"]
+        counted = [name for name in PARTS if name in model.weights_ and name not in model.dropped_]
+        model.parts_ = {name: PARTS[name].load(folder / name) for name in counted}
+        return model
+
+    def _declared_parts(self, sequences: EventSequences | None) -> dict[str, Part]:
+        """The parts to try, in their order; notes why one is not tried."""
+        self.dropped_ = {}
+        tried: dict[str, Part] = {}
+        for name, default in PARTS.items():
+            part = getattr(self, name)
+            if part is None:
+                continue
+            if not isinstance(part, default) and part != "default":
+                raise FitError(f"{name} must be a {default.__name__}, 'default' or None, not {part!r}")
+            if name == "sequence_net" and sequences is None:
+                self.dropped_[name] = "no sequences were given"
+                continue
+            tried[name] = default() if part == "default" else part
+        if not tried:
+            raise FitError("no part is left to train; give at least boosted or tabular_net")
+        return tried
+
+    def _out_of_fold(
+        self,
+        tried: dict[str, Part],
+        table: Any,
+        labels: Integers,
+        sequences: EventSequences | None,
+        groups: Any,
+        steps: _Steps,
+    ) -> pd.DataFrame:
+        out = {name: np.full(len(labels), np.nan) for name in tried}
+        groups = None if groups is None else np.asarray(groups)
+        use = "the hybrid, which splits for its folds and again for early stopping,"
+        folds = list(class_folds(labels, self.n_folds, self.random_state, groups, least=4, use=use))
+        for fold, (train, test) in enumerate(folds):
+            within = None if groups is None else groups[train]
+            events = (None, None) if sequences is None else (sequences.take(train), sequences.take(test))
+            for name, part in tried.items():
+                step = steps.next(f"{name}: fold {fold + 1} of {len(folds)}")
+                fitted = _fit_part(clone(part), _take(table, train), labels[train], events[0], within, step)
+                out[name][test] = _part_log_odds(fitted, _take(table, test), events[1])
+        return pd.DataFrame(out)
+
+    def _blend(self, labels: Integers) -> None:
+        """Fit weights and intercept; while a part counts for nothing, drop the weakest and fit again."""
+        parts = self.oof_log_odds_
+        kept = list(parts.columns)
+        self.weights_ = dict.fromkeys(kept, 0.0)
+        weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels)
+        while len(kept) > 1 and min(weights) < LEAST_WEIGHT:
+            # Where nothing predicts, all weights are 0: then the part that is most wrong goes first.
+            weakest = min(range(len(kept)), key=lambda k: (weights[k], -log_loss(parts[kept[k]].to_numpy(), labels)))
+            name, weight = kept.pop(weakest), weights[weakest]
+            self.dropped_[name] = (
+                f"weight {weight:.4f} beside {', '.join(kept)} is below {LEAST_WEIGHT}: it adds nothing"
+            )
+            weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels)
+        self.weights_ |= {name: float(weight) for name, weight in zip(kept, weights, strict=True)}
+        self.oof_log_odds_["blend"] = self.intercept_ + parts[kept].to_numpy() @ weights
+
+
+class _Steps:
+    """Progress over trainings of equal weight: tells what is being trained and the share of the whole."""
+
+    def __init__(self, tell: Progress | None, total: int) -> None:
+        self.tell = tell or (lambda text, share: None)
+        self.total = total
+        self.started = 0
+
+    def next(self, text: str) -> Callable[[float], None]:
+        """Begin a step; the answer is called with the share of the step that is done."""
+        done, self.started = self.started, self.started + 1
+        self.tell(text, done / self.total)
+        return lambda share: self.tell(text, (done + share) / self.total)
+
+    def finish(self) -> None:
+        """All is done."""
+        self.tell("done", 1.0)
+
+
+def _fit_part(
+    part: Part,
+    table: Any,
+    labels: Integers,
+    sequences: EventSequences | None,
+    groups: Any,
+    progress: Callable[[float], None],
+) -> Part:
+    if isinstance(part, SequenceNetClassifier):
+        if sequences is None:
+            raise FitError("the sequence net needs sequences")
+        return part.fit(sequences, labels, groups=groups, progress=progress)
+    if isinstance(part, TabularNetClassifier):
+        return part.fit(table, labels, groups=groups, progress=progress)
+    return part.fit(table, labels, groups=groups)
+
+
+def _part_log_odds(part: Part, rows: Any, sequences: EventSequences | None) -> Floats:
+    if not isinstance(part, SequenceNetClassifier):
+        return part.log_odds(rows)
+    if sequences is None:
+        raise FitError("this model was trained with sequences of events; give the sequences of the same rows")
+    return part.log_odds(sequences)
+
+
+def _take(table: Any, rows: Integers) -> Any:
+    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]

@@ -1,0 +1,151 @@
+"""Training of the PyTorch parts: seeded, stopped early on held-out rows, kept in float32, scored in float64.
+
+Scoring in float64 makes a row's answer independent of the batch that it comes in (to rounding far below 1e-9).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from data_contracts.errors import BundleError
+from training.estimator import Integers
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a net is trained: steps of AdamW over shuffled batches until the held-out log loss stops falling.
+
+    `max_epochs` passes at most; `patience` passes without a better held-out log loss end the training.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+
+
+@contextmanager
+def threads(n_jobs: int | None) -> Iterator[None]:
+    """Use `n_jobs` threads of PyTorch inside the block, as many as before afterwards; None changes nothing.
+
+    One is the default of the nets: their steps are so small that a second thread spends its time waiting, and on a
+    busy machine it makes a fit ten times as slow.
+    """
+    before = torch.get_num_threads()
+    if n_jobs is not None and n_jobs != before:
+        torch.set_num_threads(n_jobs)
+    try:
+        yield
+    finally:
+        if n_jobs is not None and n_jobs != before:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def seeded(seed: int, n_jobs: int | None) -> Iterator[None]:
+    """Draw from a seed and use `n_jobs` threads inside the block; both are as before afterwards."""
+    with torch.random.fork_rng(devices=[]), threads(n_jobs):
+        torch.manual_seed(seed)
+        yield
+
+
+def train(
+    net: nn.Module,
+    logits: Callable[[Integers], Tensor],
+    y: Integers,
+    split: tuple[Integers, Integers],
+    schedule: Schedule,
+    progress: Callable[[float], None] | None = None,
+) -> int:
+    """Train `net` in place and leave it as it was in its best epoch.
+
+    Parameters
+    ----------
+    net : Module
+        In float32; in float64 and evaluation mode afterwards.
+    logits : callable
+        Rows to logits of shape (rows,) or (rows, members); members are averaged to judge, trained one by one.
+    y : ndarray of 0/1, shape (n,)
+        Labels.
+    split : (train, held-out) rows
+        The held-out rows only judge.
+    schedule : Schedule
+        Steps and when to stop.
+    progress : callable, optional
+        Called with the share of `max_epochs` that is done.
+
+    Returns
+    -------
+    int
+        The best epoch, 1 = the first.
+    """
+    seen, held = split
+    target = torch.as_tensor(y, dtype=torch.float32)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith("output.bias"):  # start at the prior, so that no step is spent on finding it
+                parameter.add_(torch.logit(target[torch.as_tensor(seen)].mean()))
+    best, best_epoch, kept = float("inf"), 0, copy.deepcopy(net.state_dict())
+    for epoch in range(1, schedule.max_epochs + 1):
+        net.train()
+        for batch in _batches(seen, schedule.batch_size):
+            predicted = logits(batch)
+            wanted = target[torch.as_tensor(batch)]
+            wanted = wanted if predicted.ndim == 1 else wanted[:, None].expand_as(predicted)
+            loss = nn.functional.binary_cross_entropy_with_logits(predicted, wanted)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+        judged = _held_out_loss(net, logits, target, held)
+        if judged < best - 1e-6:
+            best, best_epoch, kept = judged, epoch, copy.deepcopy(net.state_dict())
+        if progress is not None:
+            progress(epoch / schedule.max_epochs)
+        if epoch - best_epoch >= schedule.patience:
+            break
+    net.load_state_dict(kept)
+    net.double().eval().requires_grad_(False)
+    return best_epoch
+
+
+def write_net(path: Path, net: nn.Module) -> None:
+    """Write the weights as safetensors in float32, which loses nothing: they were trained in it."""
+    weights = {name: (v.float() if v.is_floating_point() else v).contiguous() for name, v in net.state_dict().items()}
+    path.write_bytes(save_tensors(weights))
+
+
+def read_net(path: Path, net: nn.Module) -> nn.Module:
+    """Fill `net` with weights that `write_net` wrote, ready to score; `BundleError` where they do not fit."""
+    try:
+        net.load_state_dict(load_tensors(path.read_bytes()))
+    except Exception as error:  # safetensors raises its own error, torch a RuntimeError, the disk an OSError
+        raise BundleError(f"{path.name} of a saved model does not hold the weights it should ({error})") from error
+    return net.double().eval().requires_grad_(False)
+
+
+def _batches(rows: Integers, size: int) -> Iterator[Integers]:
+    """Rows in a drawn order, in batches of nearly the same size, so that no batch is a noisy remainder."""
+    order = rows[torch.randperm(len(rows)).numpy()]
+    yield from np.array_split(order, max(1, round(len(order) / size)))
+
+
+def _held_out_loss(net: nn.Module, logits: Callable[[Integers], Tensor], target: Tensor, held: Integers) -> float:
+    net.eval()
+    with torch.no_grad():
+        parts = [logits(rows) for rows in np.array_split(held, max(1, len(held) // 4096))]
+        predicted = torch.cat([part if part.ndim == 1 else part.mean(dim=1) for part in parts])
+        wanted = target[torch.as_tensor(held)]
+        return float(nn.functional.binary_cross_entropy_with_logits(predicted, wanted))

@@ -1,0 +1,251 @@
+"""Runs and the model registry in MLflow: SQLite by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_contracts.errors import LendwellError, RegistryError
+from training.bundle import Bundle, verify
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+_MOST_TEXT = 500
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry: its name, number, the aliases it has and the run it came from."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    run_id: str | None
+
+    @property
+    def label(self) -> str:
+        """`name/version`, as it is given on the command line."""
+        return f"{self.name}/{self.version}"
+
+
+class Registry:
+    """MLflow's tracking and registry behind one URL.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        `sqlite:///FILE`, `postgresql://...` or the address of an MLflow server.
+    artifacts : Path
+        Folder for the artifacts of new experiments.
+
+    Raises
+    ------
+    RegistryError
+        Where the store cannot be reached.
+    """
+
+    def __init__(self, tracking_uri: str, artifacts: Path) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "true")
+        self.tracking_uri = _with_driver(tracking_uri)
+        self.artifacts = artifacts
+        if self.tracking_uri.startswith("sqlite:///"):
+            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        with _reported(tracking_uri):
+            _probe(self.tracking_uri)
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
+            logging.getLogger("alembic").setLevel(logging.WARNING)
+            from mlflow import MlflowClient
+
+            self.client: MlflowClient = MlflowClient(self.tracking_uri, self.tracking_uri)
+            self.client.search_registered_models(max_results=1)
+
+    def log_run(
+        self,
+        experiment: str,
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        artifacts: Mapping[str, Path],
+    ) -> str:
+        """Log one finished run with its files and return its id; an interrupted one is marked as failed."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        with _reported(self.tracking_uri):
+            run = self.client.create_run(self._experiment(experiment), run_name=experiment)
+            run_id: str = run.info.run_id
+            try:
+                self.client.log_batch(
+                    run_id,
+                    metrics=[Metric(name, float(value), 0, 0) for name, value in metrics.items()],
+                    params=[Param(name, str(value)[:_MOST_TEXT]) for name, value in params.items()],
+                    tags=[RunTag(name, value) for name, value in tags.items()],
+                )
+                for place, path in artifacts.items():
+                    if path.is_dir():
+                        self.client.log_artifacts(run_id, str(path), place)
+                    else:
+                        self.client.log_artifact(run_id, str(path), place)
+            except BaseException:
+                self.client.set_terminated(run_id, "FAILED")
+                raise
+            self.client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    def register(self, name: str, run_id: str) -> Registered:
+        """Register the bundle of a run. The first of its name becomes champion, a later one challenger."""
+        with _reported(self.tracking_uri):
+            if not self.client.search_registered_models(f"name = '{name}'"):
+                self.client.create_registered_model(name)
+            source = f"{self.client.get_run(run_id).info.artifact_uri}/bundle"
+            version = self.client.create_model_version(name, source, run_id)
+            alias = CHALLENGER if self._alias(name, CHAMPION) else CHAMPION
+            self.client.set_registered_model_alias(name, alias, version.version)
+        return self.find(f"{name}/{version.version}")
+
+    def find(self, model: str) -> Registered:
+        """Find `NAME` (its champion), `NAME@ALIAS` or `NAME/VERSION`.
+
+        Raises
+        ------
+        RegistryError
+            Where there is none; the message says what there is.
+        """
+        name, _, alias = model.partition("@")
+        name, _, version = name.partition("/")
+        with _reported(self.tracking_uri):
+            if not self.client.search_registered_models(f"name = '{_safe(name)}'"):
+                names = ", ".join(known.name for known in self.client.search_registered_models()) or "none"
+                raise RegistryError(
+                    f"The registry has no model {name!r} (it has: {names}). Train one with `lendwell train`."
+                )
+            version = version or self._alias(name, alias or CHAMPION) or ""
+            if not version:
+                raise RegistryError(
+                    f"Model {name!r} has no {alias or CHAMPION}. Name one with `lendwell promote {name}/VERSION`; "
+                    f"versions: {', '.join(self._versions(name)) or 'none'}."
+                )
+            if version not in self._versions(name):
+                raise RegistryError(
+                    f"Model {name!r} has no version {version}; versions: {', '.join(self._versions(name)) or 'none'}."
+                )
+            found = self.client.get_model_version(name, version)
+            aliases = self.client.get_registered_model(name).aliases
+        held = tuple(sorted(alias for alias, holder in aliases.items() if str(holder) == str(version)))
+        return Registered(name, str(found.version), held, found.run_id)
+
+    def promote(self, model: str) -> Registered:
+        """Make a version the champion after checking every byte of its bundle."""
+        chosen = self.find(model)
+        with tempfile.TemporaryDirectory() as folder:
+            self.download(chosen, Path(folder) / "bundle")
+        with _reported(self.tracking_uri):
+            self.client.set_registered_model_alias(chosen.name, CHAMPION, chosen.version)
+            if self._alias(chosen.name, CHALLENGER) == chosen.version:
+                self.client.delete_registered_model_alias(chosen.name, CHALLENGER)
+        return self.find(chosen.label)
+
+    def download(self, model: Registered, into: Path) -> Path:
+        """Copy a version's bundle into a new folder and verify it."""
+        with _reported(self.tracking_uri):
+            from mlflow.artifacts import download_artifacts
+
+            source = self.client.get_model_version(model.name, model.version).source
+            try:
+                found = Path(download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
+            except (OSError, ValueError) as fault:
+                raise RegistryError(f"The files of {model.label} are gone from {source}; train anew.") from fault
+        into.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(found, into)
+        verify(into)
+        return into
+
+    def load(self, model: str) -> tuple[Bundle, Registered]:
+        """Load `NAME`, `NAME@ALIAS` or `NAME/VERSION` as a verified bundle."""
+        chosen = self.find(model)
+        with tempfile.TemporaryDirectory() as folder:
+            return Bundle.load(self.download(chosen, Path(folder) / "bundle")), chosen
+
+    def log_to_run(self, run_id: str, metrics: Mapping[str, float], artifacts: Mapping[str, Path]) -> None:
+        """Add measured figures and files to a run."""
+        with _reported(self.tracking_uri):
+            for name, value in metrics.items():
+                self.client.log_metric(run_id, name, float(value))
+            for place, path in artifacts.items():
+                self.client.log_artifact(run_id, str(path), place)
+
+    def _experiment(self, name: str) -> str:
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            experiment_id: str = found.experiment_id
+            return experiment_id
+        place = self.artifacts.resolve() / name
+        place.mkdir(parents=True, exist_ok=True)
+        return str(self.client.create_experiment(name, artifact_location=place.as_uri()))
+
+    def _alias(self, name: str, alias: str) -> str | None:
+        aliases = self.client.get_registered_model(name).aliases
+        return str(aliases[alias]) if alias in aliases else None
+
+    def _versions(self, name: str) -> list[str]:
+        found = self.client.search_model_versions(f"name = '{_safe(name)}'")
+        return sorted((str(version.version) for version in found), key=int)
+
+
+def download_bundle(tracking_uri: str, name: str, alias_or_version: str, into: Path) -> Path:
+    """Copy the bundle of `name` with that alias or version number into the new folder `into`, verified."""
+    registry = Registry(tracking_uri, into.parent)
+    label = f"{name}/{alias_or_version}" if alias_or_version.isdigit() else f"{name}@{alias_or_version}"
+    found = registry.find(label)
+    return registry.download(found, into / f"{found.name}-{found.version}")
+
+
+def _with_driver(uri: str) -> str:
+    """PostgreSQL through psycopg 3, which the lock has, unless the URL names a driver."""
+    for scheme in ("postgresql://", "postgres://"):
+        if uri.startswith(scheme):
+            return "postgresql+psycopg://" + uri.removeprefix(scheme)
+    return uri
+
+
+def _probe(uri: str) -> None:
+    """Connect once: MLflow would retry for minutes before it says that a database is not there."""
+    if uri.startswith(("sqlite:", "postgresql")):
+        from sqlalchemy import create_engine
+
+        engine = create_engine(uri)
+        engine.connect().close()
+        engine.dispose()
+
+
+def _safe(name: str) -> str:
+    return name.replace("'", "")
+
+
+@contextmanager
+def _reported(tracking_uri: str) -> Iterator[None]:
+    """Turn faults of the store into one clear error."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except LendwellError:
+        raise
+    except (MlflowException, SQLAlchemyError, ImportError) as fault:
+        place = tracking_uri.rsplit("@", 1)[-1]
+        first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+        raise RegistryError(
+            f"The registry at {place} cannot be used: {first_line[:_MOST_TEXT]}. Check --tracking-uri and that it runs."
+        ) from fault

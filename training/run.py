@@ -1,0 +1,206 @@
+"""From a folder of records and an experiment to a bundle: features, target, split, search, hybrid."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_contracts.folder import TableFolder
+from features import batch, sequences
+from features.algebra import FeatureSet
+from features.sequences import EventSequences
+from features.sets import feature_set
+from training.boosted import BoostedClassifier
+from training.bundle import Bundle, ScoreScale
+from training.experiment import Experiment, Split, Target
+from training.hybrid import HybridClassifier
+from training.reference import Reference
+from training.sequence_net import SequenceNetClassifier
+from training.splits import Sample, divide
+from training.tabular_net import TabularNetClassifier
+from training.targets import LeftOut, label
+from training.tune import Tuning, tune
+
+Progress = Callable[[str, float], None]
+BACKGROUND_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled applications of a folder, ready to be learnt from or measured on.
+
+    Parameters
+    ----------
+    features : DataFrame, shape (n, n_features)
+        Indexed by `application_id`.
+    events : EventSequences
+        Raw events of the same rows.
+    defaulted : ndarray of int64, shape (n,)
+        The target.
+    customers, applied_at : Series
+        Of the same rows.
+    sample : Sample
+        Which rows train and which test.
+    left_out : tuple of LeftOut
+        Applications that are not among the rows, or in neither sample.
+    """
+
+    features: pd.DataFrame
+    events: EventSequences
+    defaulted: npt.NDArray[np.int64]
+    customers: pd.Series
+    applied_at: pd.Series
+    sample: Sample
+    left_out: tuple[LeftOut, ...]
+
+
+def prepare(
+    folder: TableFolder,
+    declared: FeatureSet,
+    *,
+    target: Target,
+    split: Split,
+    seed: int,
+    length: int,
+    progress: Progress | None = None,
+) -> Rows:
+    """Compute features, raw events, target and split of a folder's labelled applications."""
+    labels = label(folder, target)
+    matrix = batch.compute(folder, declared, progress=progress)
+    if progress:
+        progress("features: raw events", 0.95)
+    events = sequences.from_folder(folder, length)
+    at = matrix.index.get_indexer(labels.defaulted.index)
+    who = folder.read("applications", ["application_id", "customer_id", "applied_at"])
+    who = who.set_index("application_id").loc[labels.defaulted.index]
+    sample = divide(who["customer_id"], who["applied_at"], split, seed)
+    return Rows(
+        features=matrix.iloc[at],
+        events=events.take(at),
+        defaulted=labels.defaulted.to_numpy(),
+        customers=who["customer_id"],
+        applied_at=who["applied_at"],
+        sample=sample,
+        left_out=(*labels.left_out, *sample.left_out),
+    )
+
+
+def prepare_for(experiment: Experiment, folder: TableFolder, progress: Progress | None = None) -> Rows:
+    """`prepare` as an experiment declares it."""
+    return prepare(
+        folder,
+        feature_set(experiment.feature_set),
+        target=experiment.target,
+        split=experiment.split,
+        seed=experiment.seed,
+        length=experiment.sequence_length,
+        progress=progress,
+    )
+
+
+def search(
+    experiment: Experiment,
+    rows: Rows,
+    *,
+    trials: int | None = None,
+    seconds: float | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    progress: Progress | None = None,
+) -> Tuning | None:
+    """Search XGBoost's parameters on the training rows; None where the experiment has no budget."""
+    trials = experiment.tuning.trials if trials is None else trials
+    seconds = experiment.tuning.seconds if seconds is None else seconds
+    if not (trials or seconds):
+        return None
+    train = rows.sample.train
+    return tune(
+        rows.features.iloc[train],
+        rows.defaulted[train],
+        experiment.tuning.space,
+        groups=rows.customers.to_numpy()[train],
+        base=_boosted(experiment, {}),
+        n_trials=trials or None,
+        seconds=seconds,
+        n_folds=experiment.folds,
+        storage=storage,
+        study_name=study or experiment.name,
+        random_state=experiment.seed,
+        progress=progress,
+    )
+
+
+def train(
+    experiment: Experiment,
+    folder: TableFolder,
+    rows: Rows,
+    *,
+    best: Tuning | None = None,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Train the hybrid on the training rows and put together what scores; the bundle is not saved yet.
+
+    The same experiment, rows and machine give the same bytes.
+    """
+    declared = feature_set(experiment.feature_set)
+    found = best.best_params if best else {}
+    seed = experiment.seed
+    has = experiment.parts
+    hybrid = HybridClassifier(
+        boosted=_boosted(experiment, found) if "boosted" in has else None,
+        tabular_net=(
+            TabularNetClassifier(**{"random_state": seed, **experiment.tabular_net}) if "tabular_net" in has else None
+        ),
+        sequence_net=(
+            SequenceNetClassifier(**{"random_state": seed, **experiment.sequence_net})
+            if "sequence_net" in has
+            else None
+        ),
+        n_folds=experiment.folds,
+        random_state=seed,
+    )
+    chosen = rows.sample.train
+    features, events = rows.features.iloc[chosen], rows.events.take(chosen)
+    groups = rows.customers.to_numpy()[chosen]
+    hybrid.fit(features, rows.defaulted[chosen], sequences=events, groups=groups, progress=progress)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:BACKGROUND_ROWS])
+    return Bundle(
+        name=experiment.name,
+        decision_point=experiment.decision_point,
+        feature_set=declared,
+        model=hybrid,
+        reference=Reference.from_frame(features, hybrid.decision_function(features, events)),
+        background_features=features.iloc[drawn].reset_index(drop=True),
+        background_sequences=events.take(drawn) if "sequence_net" in hybrid.parts_ else None,
+        scale=ScoreScale.of(experiment.scale),
+        facts=_facts(experiment, folder, rows, found),
+    )
+
+
+def _boosted(experiment: Experiment, found: dict[str, Any]) -> BoostedClassifier:
+    directions = {f.name: f.risk for f in feature_set(experiment.feature_set).features if f.risk}
+    monotone = directions if experiment.monotone else None
+    return BoostedClassifier(**{"random_state": experiment.seed, "monotone": monotone, **experiment.boosted, **found})
+
+
+def _facts(experiment: Experiment, folder: TableFolder, rows: Rows, found: dict[str, Any]) -> dict[str, Any]:
+    sample = rows.sample
+    packages = ("xgboost", "torch", "scikit-learn", "numpy", "tabm")
+    return {
+        "experiment": experiment.model_dump(mode="json"),
+        "experiment_text": experiment.text,
+        "tuned": found,
+        "lender": folder.lender,
+        "data_identity": folder.identity,
+        "data_files": dict(folder.hashes),
+        "rows": {"train": len(sample.train), "test": len(sample.test)},
+        "cutoff": None if sample.cutoff is None else sample.cutoff.isoformat(),
+        "left_out": [{"en": left.en, "zh": left.zh, "count": left.count} for left in rows.left_out],
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+    }

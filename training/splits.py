@@ -1,0 +1,76 @@
+"""Training and test rows: out of time where dates are real, never one customer on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_contracts.errors import TrainingError
+from training.experiment import Split
+from training.targets import LeftOut
+
+LEAST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Positions of training and test rows, what was left out, and the test's first day where it is out of time."""
+
+    train: npt.NDArray[np.int64]
+    test: npt.NDArray[np.int64]
+    left_out: tuple[LeftOut, ...]
+    cutoff: pd.Timestamp | None
+
+
+def divide(customers: pd.Series, applied_at: pd.Series, split: Split, seed: int) -> Sample:
+    """Divide labelled applications.
+
+    Parameters
+    ----------
+    customers : Series of str
+        Customer of each application.
+    applied_at : Series of timestamp
+        When each was made.
+    split : Split
+        How to divide.
+    seed : int
+        Of the random split.
+
+    Raises
+    ------
+    TrainingError
+        Where either side would have fewer than 20 rows.
+
+    Examples
+    --------
+    >>> customers = pd.Series([f"c{k}" for k in range(98)] + ["c0", "c1"])
+    >>> days = pd.Series(pd.date_range("2024-01-01", periods=100))
+    >>> sample = divide(customers, days, Split(method="out_of_time", test_share=0.3), seed=0)
+    >>> len(sample.train), len(sample.test), sample.left_out[0].count
+    (68, 30, 2)
+    """
+    if split.method == "random":
+        names = np.sort(customers.unique().astype(str))
+        drawn = np.random.default_rng(seed).permutation(names)[: round(len(names) * split.test_share)]
+        in_test = customers.isin(drawn).to_numpy()
+        sample = Sample(np.flatnonzero(~in_test), np.flatnonzero(in_test), (), None)
+    else:
+        cutoff = applied_at.sort_values().iloc[int(len(applied_at) * (1.0 - split.test_share))]
+        in_test = (applied_at >= cutoff).to_numpy()
+        returning = ~in_test & customers.isin(customers[in_test]).to_numpy()
+        left_out = LeftOut(
+            "of the training period, as their customers apply again in the test",
+            "训练期内、其客户在测试期再次申请",
+            int(returning.sum()),
+        )
+        train = np.flatnonzero(~in_test & ~returning)
+        sample = Sample(train, np.flatnonzero(in_test), (left_out,) if left_out.count else (), cutoff)
+    if min(len(sample.train), len(sample.test)) < LEAST_ROWS:
+        raise TrainingError(
+            f"{len(customers)} labelled applications give {len(sample.train)} rows to train on and {len(sample.test)} "
+            f"to test on; at least {LEAST_ROWS} are needed on either side."
+        )
+    return sample

@@ -1,0 +1,272 @@
+"""Tuning of the boosted part: Optuna over a declared space, inner cross-validation, resumable and within a budget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from data_contracts.errors import DeclarationError, TrainingError
+from training.boosted import BoostedClassifier
+from training.estimator import Integers, binary_labels, class_folds
+
+if TYPE_CHECKING:
+    import optuna
+
+TUNABLE = (
+    "learning_rate",
+    "max_depth",
+    "min_child_weight",
+    "subsample",
+    "colsample_bytree",
+    "reg_alpha",
+    "reg_lambda",
+    "gamma",
+    "max_bin",
+    "n_estimators",
+)
+_WHOLE = ("max_depth", "max_bin", "n_estimators")
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a search found: parameters for `BoostedClassifier`, their mean AUC over the folds, and every trial."""
+
+    best_params: dict[str, Any]
+    best_auc: float
+    trials: pd.DataFrame
+
+
+def check_space(space: Mapping[str, Any]) -> None:
+    """Refuse a search space that is declared wrongly; the message lists every fault.
+
+    Each entry is `{low, high}` with `log` or `step` if wanted, or `{choices}`.
+
+    Raises
+    ------
+    DeclarationError
+        An unknown parameter or key, bounds that are not numbers in order, a whole-number parameter with fractions.
+
+    Examples
+    --------
+    >>> check_space({"max_depth": {"low": 2, "high": 6}, "learning_rate": {"low": 0.02, "high": 0.2, "log": True}})
+    """
+    faults = [] if space else ["the space is empty; declare at least one parameter"]
+    for name, declared in space.items():
+        if name not in TUNABLE:
+            faults.append(f"{name}: is not tunable; tunable are {', '.join(TUNABLE)}")
+        elif not isinstance(declared, Mapping):
+            faults.append(f"{name}: must be a table with low and high, or choices, not {declared!r}")
+        else:
+            faults += [f"{name}: {fault}" for fault in _faults(declared, whole=name in _WHOLE)]
+    if faults:
+        raise DeclarationError("search space of the tuning: " + "; ".join(faults))
+
+
+def tune(
+    X: Any,
+    y: Any,
+    space: Mapping[str, Any],
+    *,
+    groups: Any = None,
+    base: BoostedClassifier | None = None,
+    n_trials: int | None = None,
+    seconds: float | None = None,
+    n_folds: int = 3,
+    storage: str | None = None,
+    study_name: str = "boosted",
+    random_state: int = 0,
+    progress: Callable[[str, float], None] | None = None,
+) -> Tuning:
+    """Search the parameters of the boosted part that give the best mean AUC over inner folds.
+
+    Parameters
+    ----------
+    X, y : DataFrame or ndarray, array
+        Training rows; two classes, the second in order is the bad one.
+    space : mapping
+        Search space, see `check_space`.
+    groups : array, optional
+        Rows of one group never stand on both sides of a fold.
+    base : BoostedClassifier, optional
+        Parameters that are not searched (risk directions, threads); searched with one seed.
+    n_trials : int, optional
+        Finished trials wanted, those of an earlier run on the same storage included.
+    seconds : float, optional
+        Time of this call; a running trial is finished. At least one of the two budgets must be given.
+    n_folds, random_state : int
+        Inner folds, and the seed of folds and search.
+    storage : str, optional
+        URL of Optuna's storage (`sqlite:///tune.db`, `postgresql://...`); None keeps the study in memory. A study that
+        was interrupted goes on from its finished trials.
+    study_name : str, default "boosted"
+        Name of the study in the storage.
+    progress : callable, optional
+        Called with the best AUC so far and the share of the budget that is used.
+
+    Raises
+    ------
+    DeclarationError
+        The space or the budget is declared wrongly.
+    TrainingError
+        The study of that name was made with another space or other rows, no trial finished, or the storage is
+        not there.
+    """
+    import optuna
+
+    check_space(space)
+    if not (n_trials or seconds):
+        raise DeclarationError("the tuning has no budget; give n_trials or seconds, above 0")
+    _, labels = binary_labels(y)
+    folds = list(class_folds(labels, n_folds, random_state, groups, use="tuning"))
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = _study(space, np.shape(X), storage, study_name, random_state)
+        finished = len(_finished(study))
+        left = None if n_trials is None else n_trials - finished
+        if left is None or left > 0:
+            study.optimize(
+                _Objective(X, labels, groups, folds, space, base or BoostedClassifier(), random_state),
+                n_trials=left,
+                timeout=seconds,
+                callbacks=[_Progress(progress, n_trials, seconds)] if progress else None,
+            )
+        if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
+            raise TrainingError("no trial of the tuning finished; raise n_trials or seconds")
+        return Tuning(dict(study.best_params), float(study.best_value), study.trials_dataframe())
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+class _Objective:
+    """Mean AUC over the folds of one set of parameters; tells Optuna after each fold, so that it can prune."""
+
+    def __init__(
+        self,
+        X: Any,
+        labels: Integers,
+        groups: Any,
+        folds: list[tuple[Integers, Integers]],
+        space: Mapping[str, Any],
+        base: BoostedClassifier,
+        random_state: int,
+    ) -> None:
+        self.X, self.labels, self.folds, self.space, self.random_state = X, labels, folds, space, random_state
+        self.groups = None if groups is None else np.asarray(groups)
+        self.fixed = base.get_params()
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        import optuna
+
+        suggested = {name: _suggest(trial, name, declared) for name, declared in self.space.items()}
+        scores: list[float] = []
+        for step, (train, test) in enumerate(self.folds):
+            params = {**self.fixed, **suggested, "n_seeds": 1, "random_state": self.random_state + step}
+            within = None if self.groups is None else self.groups[train]
+            model = BoostedClassifier(**params).fit(self._rows(train), self.labels[train], groups=within)
+            scores.append(float(roc_auc_score(self.labels[test], model.log_odds(self._rows(test)))))
+            trial.report(float(np.mean(scores)), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return float(np.mean(scores))
+
+    def _rows(self, rows: Integers) -> Any:
+        return self.X.iloc[rows] if isinstance(self.X, pd.DataFrame) else np.asarray(self.X)[rows]
+
+
+class _Progress:
+    """Turns finished trials into a text and a share of the budget, whichever budget is nearer to its end."""
+
+    def __init__(self, tell: Callable[[str, float], None], n_trials: int | None, seconds: float | None) -> None:
+        self.tell, self.n_trials, self.seconds = tell, n_trials, seconds
+        self.spent = 0.0
+
+    def __call__(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        self.spent += trial.duration.total_seconds() if trial.duration else 0.0
+        done = len(_finished(study))
+        shares = [done / self.n_trials if self.n_trials else 0.0, self.spent / self.seconds if self.seconds else 0.0]
+        try:
+            best = f"best AUC {study.best_value:.4f}"
+        except ValueError:
+            best = "no trial finished yet"
+        self.tell(f"tuning: trial {done}, {best}", min(1.0, max(shares)))
+
+
+def _study(
+    space: Mapping[str, Any], shape: tuple[int, ...], storage: str | None, name: str, random_state: int
+) -> optuna.Study:
+    """Open or create the study; a study of another space or of other rows is refused."""
+    import optuna
+
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=0),
+        )
+    except Exception as error:  # SQLAlchemy and the database drivers raise their own
+        raise TrainingError(f"the storage of the tuning cannot be opened ({error}); check its URL") from error
+    made_for = json.dumps({"space": space, "rows": shape[0], "features": shape[1]}, sort_keys=True, default=str)
+    if study.user_attrs.get("made_for", made_for) != made_for:
+        raise TrainingError(f"the study {name!r} was made with another space or other rows; give another study_name")
+    study.set_user_attr("made_for", made_for)
+    # A resumed search must not draw the first trials again, so the seed moves on with the trials that are there.
+    study.sampler = optuna.samplers.TPESampler(seed=random_state + len(study.get_trials(deepcopy=False)))
+    return study
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    import optuna
+
+    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return study.get_trials(deepcopy=False, states=states)
+
+
+def _suggest(trial: optuna.Trial, name: str, declared: Mapping[str, Any]) -> Any:
+    if "choices" in declared:
+        return trial.suggest_categorical(name, list(declared["choices"]))
+    low, high, log = declared["low"], declared["high"], bool(declared.get("log", False))
+    if name in _WHOLE:
+        return trial.suggest_int(name, low, high, step=declared.get("step", 1), log=log)
+    return trial.suggest_float(name, low, high, step=declared.get("step"), log=log)
+
+
+def _faults(declared: Mapping[str, Any], *, whole: bool) -> list[str]:
+    """Every fault of one parameter's declaration."""
+    unknown = sorted(set(declared) - {"low", "high", "log", "step", "choices"})
+    faults = [f"unknown key {key!r}; keys are low, high, log, step, choices" for key in unknown]
+    if "choices" in declared:
+        choices = declared["choices"]
+        if set(declared) & {"low", "high", "log", "step"}:
+            faults.append("choices stand alone, without low, high, log or step")
+        if not isinstance(choices, list | tuple) or not choices or not all(_is_number(c, whole) for c in choices):
+            faults.append(f"choices must be a list of {'whole ' if whole else ''}numbers, not {choices!r}")
+        return faults
+    missing = [key for key in ("low", "high") if key not in declared]
+    if missing:
+        return [*faults, f"{' and '.join(missing)} missing"]
+    low, high, log, step = declared["low"], declared["high"], declared.get("log", False), declared.get("step")
+    if not (_is_number(low, whole) and _is_number(high, whole)):
+        return [*faults, f"low and high must be {'whole ' if whole else ''}numbers, not {low!r} and {high!r}"]
+    if low > high:
+        faults.append(f"low {low} is above high {high}")
+    if not isinstance(log, bool):
+        faults.append(f"log must be true or false, not {log!r}")
+    elif log and low <= 0:
+        faults.append(f"log needs low above 0, not {low}")
+    if step is not None and (log or not _is_number(step, whole) or step <= 0):
+        faults.append(f"step must be a {'whole ' if whole else ''}number above 0, without log, not {step!r}")
+    return faults
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    kinds = int if whole else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and bool(np.isfinite(value))
