@@ -1,0 +1,183 @@
+"""Measure a bundle on rows it has not learnt from and write the reviewer's report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from data_contracts.folder import TableFolder
+from evaluation.attribution import Attributions, explain
+from evaluation.metrics import Metric
+from evaluation.metrics import evaluate as measure
+from evaluation.report.build import build_report
+from evaluation.report.inputs import Exclusion, Part, ReportInput, Split
+from evaluation.report.page import Text
+from training.bundle import Bundle
+from training.experiment import Experiment
+from training.run import Progress, Rows, prepare_for
+
+EXPLAINED_ROWS = 300
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured.
+
+    Parameters
+    ----------
+    metrics : dict of str to Metric
+        On the rows the model has not learnt from.
+    rows : int
+        How many those are.
+    additivity_error : float
+        Largest difference between attributions and log-odds over the explained rows.
+    report : str
+        The reviewer's report as HTML.
+    """
+
+    metrics: dict[str, Metric]
+    rows: int
+    additivity_error: float
+    report: str
+
+    def figures(self) -> dict[str, float]:
+        """Plain numbers: every metric with its interval, `auc`, `auc_low`, `auc_high`, ..."""
+        found: dict[str, float] = {}
+        for name, metric in self.metrics.items():
+            for suffix, value in (("", metric.value), ("_low", metric.low), ("_high", metric.high)):
+                if value is not None:
+                    found[f"{name}{suffix}"] = float(value)
+        return {**found, "additivity_error": self.additivity_error}
+
+
+def evaluate(
+    bundle: Bundle,
+    folder: TableFolder,
+    *,
+    rows: Rows | None = None,
+    created: str = "",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a bundle on a folder's labelled applications and write its report.
+
+    On the folder it was trained on, only the test rows count; on any other folder, all rows.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What to measure.
+    folder : TableFolder
+        Records with outcomes.
+    rows : Rows, optional
+        The folder's rows, where they are at hand from training.
+    created : str
+        Printed in the report; empty prints none.
+    """
+    experiment = Experiment(**bundle.facts["experiment"])
+    if rows is None:
+        rows = prepare_for(experiment, folder, progress)
+    own = folder.identity == bundle.facts["data_identity"]
+    tested = rows.sample.test if own else np.arange(len(rows.defaulted))
+    if progress:
+        progress("evaluation: scores", 0.2)
+    splits = [_split(bundle, rows, tested, "test", in_sample=False)]
+    if own:
+        splits.insert(0, _split(bundle, rows, rows.sample.train, "train", in_sample=True))
+    chosen = tested[np.sort(np.random.default_rng(experiment.seed).permutation(len(tested))[:EXPLAINED_ROWS])]
+    if progress:
+        progress("evaluation: attributions", 0.4)
+    explained, attributions = _explained(bundle, rows, chosen)
+    if progress:
+        progress("evaluation: report", 0.7)
+    report = build_report(
+        ReportInput(
+            model=bundle.name,
+            decision_point=bundle.decision_point,
+            lender=folder.lender,
+            bundle_identity=bundle.identity,
+            feature_set=bundle.feature_set.name,
+            feature_set_identity=bundle.feature_set.identity,
+            data_identity=folder.identity,
+            experiment=bundle.facts["experiment_text"],
+            split_method=_split_text(bundle) if own else Text("全部为未见过的样本", "All rows are unseen"),
+            seeds={"experiment": experiment.seed},
+            target=_target_text(experiment),
+            splits=splits,
+            exclusions=[Exclusion(Text(left.zh, left.en), left.count) for left in rows.left_out],
+            features=bundle.feature_set.features,
+            explained=explained,
+            attributions=attributions,
+            log_odds=attributions.log_odds,
+            parts=_parts(bundle),
+            calibrator=bundle.model.calibrator_.kind,
+            missing_rates={str(name): float(rate) for name, rate in rows.features.isna().mean().items()},
+            hashes={**{f"data/{name}": value for name, value in folder.hashes.items()}, "bundle": bundle.identity},
+            limitations=_limitations(bundle),
+            created=created,
+            seed=experiment.seed,
+        )
+    )
+    metrics = measure(rows.defaulted[tested], splits[-1].pd, seed=experiment.seed)
+    return Evaluation(metrics, len(tested), attributions.additivity_error, report)
+
+
+def _split(bundle: Bundle, rows: Rows, at: npt.NDArray[np.int64], name: str, *, in_sample: bool) -> Split:
+    features, events = rows.features.iloc[at], rows.events.take(at)
+    parts = bundle.model.parts_log_odds(features, events)
+    raw = bundle.model.intercept_ + sum(bundle.model.weights_[part] * value for part, value in parts.items())
+    pd = expit(bundle.model.calibrator_(np.asarray(raw)))
+    dates = rows.applied_at.iloc[at]
+    period = f"{dates.min():%Y-%m-%d} – {dates.max():%Y-%m-%d}"
+    return Split(name, rows.defaulted[at], pd, parts, period, in_sample)
+
+
+def _explained(bundle: Bundle, rows: Rows, at: npt.NDArray[np.int64]) -> tuple[Any, Attributions]:
+    features = rows.features.iloc[at].reset_index(drop=True)
+    events = None if bundle.background_sequences is None else rows.events.take(at)
+    return features, explain(bundle.model, features, events, bundle.background_features, bundle.background_sequences)
+
+
+def _parts(bundle: Bundle) -> list[Part]:
+    model = bundle.model
+    return [Part(name, weight, model.dropped_.get(name)) for name, weight in model.weights_.items()]
+
+
+def _split_text(bundle: Bundle) -> Text:
+    if bundle.facts["cutoff"]:
+        day = bundle.facts["cutoff"][:10]
+        return Text(
+            f"时间外样本：{day}起的申请为测试集，按客户分组",
+            f"Out of time: applications from {day} on are the test, grouped by customer",
+        )
+    return Text("按客户随机划分", "Customers drawn at random")
+
+
+def _target_text(experiment: Experiment) -> Text:
+    target = experiment.target
+    if target.kind == "label":
+        return Text("机构自有违约标签", "The lender's own label of default")
+    return Text(
+        f"放款后{target.months_on_book}个月内逾期{target.dpd}天及以上",
+        f"{target.dpd} or more days past due within {target.months_on_book} months on book",
+    )
+
+
+def _limitations(bundle: Bundle) -> list[Text]:
+    found = [
+        Text(
+            "性别、年龄与婚姻状况不进入特征，仅用于公平性分析。",
+            "Gender, age and marital status are not among the features; they are kept for fairness analysis only.",
+        )
+    ]
+    if bundle.facts["experiment"]["target"]["kind"] == "dpd":
+        found.append(
+            Text(
+                "仅以已放款申请学习；被拒申请无表现，模型对其排序未经验证。",
+                "Learnt from granted applications only; how it ranks refused ones has not been verified.",
+            )
+        )
+    return found
