@@ -1,0 +1,201 @@
+"""Start the BentoML service as a process of its own, and end it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from data_contracts.errors import ServiceError
+
+_ROOMS = Path(__file__).resolve().parent.parent
+_SERVICE = "serving.service:ScoringService"
+_GRACE_SECONDS = 10.0
+
+
+def serve(
+    bundle_path: Path,
+    log_url: str,
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    *,
+    version: str | None = None,
+    home: Path | None = None,
+) -> int:
+    """Serve a bundle until the process is interrupted; returns the service's exit code.
+
+    Parameters
+    ----------
+    bundle_path : Path
+        Folder of the bundle; it is verified first.
+    log_url : str
+        Address of the decision log; it is opened first.
+    host, port : str, int
+        An IP address of this machine and a port.
+    version : str, optional
+        The registry's version or alias of the bundle, repeated in each answer.
+    home : Path, optional
+        Where BentoML may write; a temporary folder by default.
+
+    Raises
+    ------
+    BundleError
+        The bundle is incomplete or changed.
+    ServiceError
+        The port is in use, or the decision log cannot be opened.
+    """
+    with _started(bundle_path, log_url, host, port, version=version, home=home, output=None) as process:
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def running_service(
+    bundle_path: Path,
+    log_url: str,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    *,
+    version: str | None = None,
+    home: Path | None = None,
+    ready_seconds: float = 60.0,
+) -> Iterator[str]:
+    """A service that is ready to answer for as long as the block lasts; yields its base URL.
+
+    Parameters
+    ----------
+    bundle_path, log_url, host, version, home
+        As in `serve`.
+    port : int, optional
+        A free one by default.
+    ready_seconds : float, default 60
+        How long the start may take.
+
+    Raises
+    ------
+    BundleError
+        The bundle is incomplete or changed.
+    ServiceError
+        The port is in use, the decision log cannot be opened, or the service does not get ready in time.
+    """
+    chosen = _free_port(host) if port is None else port
+    with (
+        tempfile.TemporaryFile() as output,
+        _started(bundle_path, log_url, host, chosen, version=version, home=home, output=output) as process,
+    ):
+        base_url = f"http://{host}:{chosen}"
+        _await_ready(process, base_url, ready_seconds, output)
+        yield base_url
+
+
+@contextmanager
+def _started(
+    bundle_path: Path,
+    log_url: str,
+    host: str,
+    port: int,
+    *,
+    version: str | None,
+    home: Path | None,
+    output: IO[bytes] | None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
+    from serving.decision_log import DecisionLog
+    from training.bundle import verify
+
+    require_free(host, port)
+    verify(bundle_path)
+    DecisionLog.open(log_url).close()
+    with ExitStack() as stack:
+        folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lendwell-bentoml-")))
+        environment = {
+            **os.environ,
+            "BENTOML_HOME": str(folder.absolute()),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "LENDWELL_BUNDLE": str(bundle_path.absolute()),
+            "LENDWELL_CHECKED": "yes",
+            "LENDWELL_LOG_URL": log_url,
+            "LENDWELL_VERSION": version or "",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOMS), os.environ.get("PYTHONPATH")])),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bentoml", "serve", _SERVICE, "--host", host, "--port", str(port)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a group of its own, so that no worker is left behind
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def require_free(host: str, port: int) -> None:
+    """`ServiceError` where something listens at the address already, or it is none of this machine."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as fault:
+            raise ServiceError(
+                f"The service cannot listen at {host}:{port} ({fault}). End what runs there, or choose another --port."
+            ) from None
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_ready(process: subprocess.Popen[bytes], base_url: str, seconds: float, output: IO[bytes]) -> None:
+    deadline = time.monotonic() + seconds
+    with httpx.Client(base_url=base_url, timeout=2.0, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise ServiceError(f"The service ended while it started: {_last_words(output)}")
+            with suppress(httpx.HTTPError):
+                if client.get("/readyz").status_code == 200:
+                    return
+            time.sleep(0.05)
+    raise ServiceError(f"The service was not ready after {seconds:g} seconds: {_last_words(output)}")
+
+
+def _last_words(output: IO[bytes]) -> str:
+    output.seek(0)
+    lines = output.read().decode("utf-8", "replace").strip().splitlines()
+    told = [line.removeprefix("lendwell: ") for line in lines if line.startswith("lendwell: ")]
+    return (told or lines or ["it said nothing"])[-1]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process group that `_started` made: by asking, then by force."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
