@@ -1,0 +1,354 @@
+"""The command line: one thin function per step of the way, from raw records to a monitored champion."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from data_contracts.errors import LendwellError
+
+if TYPE_CHECKING:
+    from pipeline import Home, Progress
+
+app = typer.Typer(
+    name="lendwell",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="The model lifecycle of a consumer lender: raw credit-bureau, consumption and repayment records in; a trained, "
+    "explained, served and monitored champion out.",
+    epilog="The way, step by step: [bold]simulate[/] or [bold]import[/] → validate → features → tune → train → evaluate "
+    "→ promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command takes --json (facts "
+    "for machines on stdout) and --debug (tracebacks).",
+)
+
+OutDir = Annotated[Path, typer.Option(help="Folder to write; it appears only when it is complete.")]
+Data = Annotated[Path, typer.Option(help="Folder of canonical tables, from `simulate` or `import`.")]
+Model = Annotated[str, typer.Option(help="NAME (its champion), NAME@ALIAS or NAME/VERSION.")]
+HomePath = Annotated[
+    Path, typer.Option("--home", envvar="LENDWELL_HOME", help="Folder of runs, registry and decision log.")
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(envvar="LENDWELL_TRACKING_URI", help="MLflow's store, if not SQLite in --home: postgresql://..."),
+]
+LogUrl = Annotated[
+    str | None,
+    typer.Option(envvar="LENDWELL_LOG_URL", help="Decision log, if not SQLite in --home: postgresql://..."),
+]
+_HOME = Path(".lendwell")
+_UsageError: Any = typer.BadParameter.__mro__[2]  # the root of its usage errors, which Typer does not export
+_flags = {"json": False, "debug": False}
+
+
+@app.callback()
+def _options(
+    as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    _flags.update(json=as_json, debug=debug)
+
+
+@app.command()
+def simulate(
+    out: OutDir,
+    customers: Annotated[int, typer.Option(help="Number of customers.")] = 20_000,
+    months: Annotated[int, typer.Option(help="Months of history.")] = 36,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+) -> None:
+    """Write a simulated lender: bureau, consumption and repayment records, outcomes, and the truth beside them."""
+    import pipeline
+
+    with _progress() as progress:
+        facts = pipeline.simulate(out, customers=customers, months=months, seed=seed, progress=progress)
+    _tell(facts)
+
+
+@app.command("import")
+def import_(
+    lender: Annotated[str, typer.Argument(help="Whose files they are, such as home-credit.")],
+    source: Annotated[Path, typer.Argument(help="Folder of the lender's raw files (CSV or Parquet).")],
+    out: OutDir,
+) -> None:
+    """Map a lender's raw files onto the canonical tables; a broken contract stops it with nothing written."""
+    import pipeline
+
+    with _progress() as progress:
+        facts = pipeline.import_lender(lender, source, out, progress=progress)
+    _tell(facts)
+
+
+@app.command()
+def validate(data: Annotated[Path, typer.Argument(help="Folder of canonical tables.")]) -> None:
+    """Check every table against its contract: types, ranges, categories, keys, references, order in time, freshness."""
+    import pipeline
+
+    with _progress("contracts"):
+        facts = pipeline.validate(data)
+    _tell({**facts, "contracts": "all hold"})
+
+
+@app.command()
+def features(
+    data: Annotated[Path | None, typer.Option(help="Folder of canonical tables.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file to write; with --catalog, HTML.")] = None,
+    feature_set: Annotated[str, typer.Option("--set", help="Feature set.")] = "application_v1",
+    catalog: Annotated[bool, typer.Option("--catalog", help="Write the catalogue of the set instead.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the SQL that --data would take.")] = False,
+) -> None:
+    """Compute a feature set for every application, or describe it (--catalog, --explain)."""
+    import pipeline
+
+    if catalog:
+        _tell(pipeline.write_catalogue(feature_set, out or Path(f"{feature_set}.html")))
+        return
+    if data is None:
+        raise LendwellError("Give --data, the folder of canonical tables.")
+    if explain:
+        from data_contracts.folder import TableFolder
+        from features import batch
+        from features.sets import feature_set as declared
+
+        for source, sql in batch.explain(TableFolder.open(data), declared(feature_set)).items():
+            typer.echo(f"-- {source}\n{sql};\n")
+        return
+    if out is None:
+        raise LendwellError("Give --out, the Parquet file to write.")
+    with _progress() as progress:
+        facts = pipeline.write_features(data, feature_set, out, progress=progress)
+    _tell(facts)
+
+
+@app.command()
+def tune(
+    experiment: Annotated[str, typer.Argument(help="Name of an experiment, or path of its TOML.")],
+    data: Data,
+    trials: Annotated[int | None, typer.Option(help="Trials wanted, earlier ones counted.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Time budget of this call.")] = None,
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Search an experiment's parameters; interrupted, it goes on from its trials, and `train` starts from them."""
+    import pipeline
+
+    with _progress() as progress:
+        place = _home(home, tracking_uri)
+        facts = pipeline.tune(experiment, data, place, trials=trials, seconds=seconds, progress=progress)
+    _tell(facts)
+
+
+@app.command()
+def train(
+    experiment: Annotated[str, typer.Argument(help="Name of an experiment, or path of its TOML.")],
+    data: Data,
+    report: Annotated[Path | None, typer.Option(help="Write the reviewer's report here, too.")] = None,
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Train, measure and register a bundle: the first of its name becomes champion, a later one challenger."""
+    import pipeline
+
+    with _progress() as progress:
+        facts = pipeline.train(experiment, data, _home(home, tracking_uri), report=report, progress=progress)
+    _tell(facts)
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="HTML file of the reviewer's report.")] = Path("model_risk_report.html"),
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Measure a registered bundle on a folder with outcomes and write the reviewer's report."""
+    import pipeline
+
+    with _progress() as progress:
+        facts = pipeline.evaluate_model(model, data, out, _home(home, tracking_uri), progress=progress)
+    _tell(facts)
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="NAME/VERSION or NAME@ALIAS.")],
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Make a version the champion, after checking every byte of its bundle."""
+    import pipeline
+
+    _tell(pipeline.promote(model, _home(home, tracking_uri)))
+
+
+@app.command()
+def serve(
+    model: Model,
+    host: Annotated[str, typer.Option(help="An address of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+    log_url: LogUrl = None,
+) -> None:
+    """Serve the champion: POST /v1/application/score. Every answer is in the decision log before it leaves."""
+    import pipeline
+
+    raise typer.Exit(pipeline.serve(model, _home(home, tracking_uri, log_url), host=host, port=port))
+
+
+@app.command()
+def score(
+    request: Annotated[Path | None, typer.Argument(help="A score request as JSON.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Or: the folder of tables an application is taken from.")] = None,
+    application: Annotated[str | None, typer.Option(help="Its application_id.")] = None,
+    model: Annotated[str, typer.Option(help="NAME, NAME@ALIAS or NAME/VERSION; not with --url.")] = "simulated",
+    url: Annotated[
+        str | None, typer.Option(help="Ask this endpoint (http://127.0.0.1:3000); it logs the answer.")
+    ] = None,
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Score one applicant: PD, points and the four strongest reasons in Chinese and English."""
+    import pipeline
+
+    place = _home(home, tracking_uri)
+    _tell(pipeline.score(place, model=model, request=request, data=data, application=application, url=url))
+
+
+@app.command("score-batch")
+def score_batch(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Parquet file to write: application_id, pd, score.")],
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Score every application of a folder."""
+    import pipeline
+
+    with _progress() as progress:
+        facts = pipeline.score_batch(model, data, out, _home(home, tracking_uri), progress=progress)
+    _tell(facts)
+
+
+@app.command()
+def monitor(
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Folder of drift.html and drift.json.")] = Path("drift"),
+    since: Annotated[datetime | None, typer.Option(help="Only answers from this moment on (UTC).")] = None,
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+    log_url: LogUrl = None,
+) -> None:
+    """Compare the scored requests in the decision log with the bundle's reference: PSI per feature and of the score."""
+    import pipeline
+
+    _tell(pipeline.monitor(model, out, _home(home, tracking_uri, log_url), since=since))
+
+
+@app.command()
+def demo(
+    lender: Annotated[str, typer.Option(help="simulated, or a lender of `import` with --source.")] = "simulated",
+    source: Annotated[Path | None, typer.Option(help="Folder of the lender's raw files.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of everything the demo writes.")] = Path("demo"),
+    customers: Annotated[int, typer.Option(help="Customers of the simulated lender.")] = 20_000,
+) -> None:
+    """Go the whole way: records, contracts, features, training, report, registry, endpoint, score, drift."""
+    import demonstration
+
+    with _progress() as progress:
+        summary = demonstration.run(out, lender=lender, source=source, customers=customers, progress=progress)
+    _tell(summary)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point: a user's mistake is one message and an exit code, never a traceback."""
+    # The two flags may stand anywhere on the line, as people write them.
+    given = sys.argv[1:] if words is None else list(words)
+    flags = [word for word in given if word in ("--json", "--debug")]
+    rest = [word for word in given if word not in ("--json", "--debug")]
+    _flags.update(json="--json" in flags, debug="--debug" in flags)
+    try:
+        sys.exit(app(args=[*flags, *rest], prog_name="lendwell", standalone_mode=not _flags["json"]))
+    except _UsageError as fault:  # with --json only; otherwise Typer prints it in its own form
+        _fail(LendwellError(fault.format_message()), fault.exit_code)
+    except LendwellError as fault:
+        _fail(fault, fault.exit_code)
+    except OSError as fault:
+        place = f" ({fault.filename})" if fault.filename else ""
+        _fail(
+            LendwellError(f"{fault.strerror or fault}{place}. Nothing was left half-written; mend it and try again."), 1
+        )
+
+
+def _fail(fault: LendwellError, code: int) -> None:
+    if _flags["debug"]:
+        raise fault
+    if _flags["json"]:
+        error = {"type": type(fault).__name__, "message": str(fault), "exit_code": code}
+        typer.echo(json.dumps({"error": error}, ensure_ascii=False))
+    else:
+        typer.secho(f"Error: {fault}", fg="red", err=True)
+    sys.exit(code)
+
+
+def _home(path: Path, tracking_uri: str | None = None, log_url: str | None = None) -> Home:
+    from pipeline import Home
+
+    return Home(path, tracking_uri, log_url)
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    """Facts as JSON, or as lines that people read."""
+    if _flags["json"]:
+        typer.echo(json.dumps(facts, ensure_ascii=False, default=str))
+        return
+    lines = list(_lines(facts))
+    width = max((len(name) for name, _ in lines), default=0)
+    for name, value in lines:
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+def _lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for at, item in enumerate(value, start=1):
+                yield from _lines(item, f"{prefix}{name}.{at}.")
+        else:
+            shown = f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else value
+            yield f"{prefix}{name}", ", ".join(map(str, shown)) if isinstance(shown, list) else str(shown)
+
+
+@contextmanager
+def _progress(step: str = "starting") -> Iterator[Progress | None]:
+    """A bar on stderr while a person looks; nothing where nobody does."""
+    if _flags["json"] or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(step, total=1.0)
+        yield lambda text, share: bar.update(task, description=text[:44], completed=share)
+
+
+if __name__ == "__main__":
+    main()

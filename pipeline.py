@@ -1,0 +1,417 @@
+"""The steps of the way, as the command line and the demo take them: each a function of paths that returns plain facts.
+
+In a notebook, use the rooms' own functions; these here add the contracts' check, the registry and the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_contracts.errors import LendwellError, SourceError
+from data_contracts.folder import TableFolder, write_tables
+
+if TYPE_CHECKING:
+    from training.registry import Registry
+    from training.run import Rows
+
+Progress = Callable[[str, float], None]
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where runs, registry and decision log lie.
+
+    Parameters
+    ----------
+    path : Path
+        Folder for what is not given by URL.
+    tracking_uri, log_url : str, optional
+        MLflow's store and the decision log; SQLite files in the folder by default, PostgreSQL by URL.
+    """
+
+    path: Path
+    tracking_uri: str | None = None
+    log_url: str | None = None
+
+    def registry(self) -> Registry:
+        """Open runs and registry."""
+        from training.registry import Registry
+
+        uri = self.tracking_uri or f"sqlite:///{self.path.resolve() / 'mlflow.db'}"
+        return Registry(uri, self.path / "artifacts")
+
+    @property
+    def log(self) -> str:
+        """Address of the decision log."""
+        if self.log_url:
+            return self.log_url
+        self.path.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.path.resolve() / 'decisions.db'}"
+
+    @property
+    def studies(self) -> str:
+        """Address of Optuna's studies."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.path.resolve() / 'tuning.db'}"
+
+
+def simulate(out: Path, *, customers: int, months: int, seed: int, progress: Progress | None = None) -> Facts:
+    """Write a simulated lender's tables, and the truth beside them."""
+    from lenders import simulated
+
+    lender = simulated.simulate(customers=customers, months=months, seed=seed, progress=progress)
+    return _described(simulated.write(lender, out))
+
+
+def import_lender(lender: str, source: Path, out: Path, *, progress: Progress | None = None) -> Facts:
+    """Map a lender's raw files onto the canonical tables; nothing is written unless every contract holds."""
+    from data_contracts.suites import require_valid
+    from lenders.catalogue import importer
+
+    read = importer(lender)
+    tables, dates = read(source, progress=progress)
+    if progress:
+        progress("contracts", 0.8)
+    require_valid(tables)
+    return _described(write_tables(out, tables, lender=lender.replace("-", "_"), dates=dates))
+
+
+def validate(data: Path) -> Facts:
+    """Check every table of a folder against its contract."""
+    from data_contracts.suites import require_valid
+
+    folder = TableFolder.open(data)
+    require_valid(folder)
+    return _described(folder)
+
+
+def write_features(data: Path, feature_set_name: str, out: Path, *, progress: Progress | None = None) -> Facts:
+    """Compute a feature set for every application and write it as Parquet."""
+    from features import batch
+    from features.sets import feature_set
+
+    declared = feature_set(feature_set_name)
+    matrix = batch.compute(TableFolder.open(data), declared, progress=progress)
+    _write_whole(out, lambda path: matrix.reset_index().to_parquet(path, index=False))
+    return {"file": str(out), "rows": len(matrix), "features": len(declared.names), "identity": declared.identity}
+
+
+def write_catalogue(feature_set_name: str, out: Path) -> Facts:
+    """Write the searchable catalogue of a feature set as HTML."""
+    from features.catalogue import catalogue_html
+    from features.sets import feature_set
+
+    declared = feature_set(feature_set_name)
+    page = catalogue_html(declared)
+    _write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
+    return {"file": str(out), "features": len(declared.names), "identity": declared.identity}
+
+
+def tune(
+    experiment_name: str,
+    data: Path,
+    home: Home,
+    *,
+    trials: int | None,
+    seconds: float | None,
+    progress: Progress | None = None,
+) -> Facts:
+    """Search an experiment's parameters; the trials are kept, and `train` on the same data starts from them."""
+    from training import run
+    from training.experiment import read_experiment
+
+    experiment, folder = read_experiment(experiment_name), TableFolder.open(data)
+    rows = run.prepare_for(experiment, folder, progress)
+    found = run.search(
+        experiment,
+        rows,
+        trials=trials,
+        seconds=seconds,
+        storage=home.studies,
+        study=_study(experiment, folder),
+        progress=progress,
+    )
+    if found is None:
+        raise LendwellError(f"Experiment {experiment.name} has no budget; give --trials or --seconds.")
+    return {"best_auc": found.best_auc, "best_params": found.best_params, "trials": len(found.trials)}
+
+
+def train(
+    experiment_name: str,
+    data: Path,
+    home: Home,
+    *,
+    report: Path | None = None,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> Facts:
+    """Train an experiment, measure it on its test rows, log run, bundle and report, and register the bundle."""
+    from evaluation.run import evaluate
+    from training import run
+    from training.experiment import read_experiment
+
+    experiment, folder, registry = read_experiment(experiment_name), TableFolder.open(data), home.registry()
+    rows = run.prepare_for(experiment, folder, _part(progress, 0.0, 0.2))
+    best = run.search(
+        experiment, rows, storage=home.studies, study=_study(experiment, folder), progress=_part(progress, 0.2, 0.4)
+    )
+    trained = run.train(experiment, folder, rows, best=best, progress=_part(progress, 0.4, 0.85))
+    with tempfile.TemporaryDirectory() as draft:
+        bundle = trained.save(Path(draft) / "bundle")
+        created = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
+        measured = evaluate(bundle, folder, rows=rows, created=created, progress=_part(progress, 0.85, 1.0))
+        page = Path(draft) / "model_risk_report.html"
+        page.write_text(measured.report, encoding="utf-8")
+        settings = {key: value for key, value in bundle.facts["experiment"].items()}
+        artifacts = {"bundle": Path(draft) / "bundle", "report": page}
+        if best is not None:
+            trials = Path(draft) / "trials.csv"
+            best.trials.to_csv(trials, index=False)
+            artifacts["tuning"] = trials
+        run_id = registry.log_run(
+            experiment.name,
+            params={**_flat(settings), **{f"tuned.{key}": value for key, value in bundle.facts["tuned"].items()}},
+            metrics={**measured.figures(), **_weights(bundle.model), "test_rows": measured.rows},
+            tags={
+                "bundle_identity": bundle.identity,
+                "feature_set_identity": bundle.feature_set.identity,
+                "data_identity": folder.identity,
+                "lock_sha256": _lock_hash(),
+                "commit": _commit(),
+            },
+            artifacts=artifacts,
+        )
+        registered = registry.register(experiment.name, run_id)
+        if report is not None:
+            _write_whole(report, lambda path: shutil.copyfile(page, path))
+    return {
+        "model": registered.label,
+        "aliases": list(registered.aliases),
+        "run_id": run_id,
+        "bundle_identity": bundle.identity,
+        "rows": _counts(rows),
+        "weights": bundle.model.weights_,
+        "dropped": bundle.model.dropped_,
+        "tuned": bundle.facts["tuned"],
+        **measured.figures(),
+        **({"report": str(report)} if report else {}),
+    }
+
+
+def evaluate_model(
+    model: str,
+    data: Path,
+    out: Path,
+    home: Home,
+    *,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> Facts:
+    """Measure a registered bundle on a folder with outcomes and write the reviewer's report."""
+    from evaluation.run import evaluate
+
+    bundle, registered = home.registry().load(model)
+    created = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
+    measured = evaluate(bundle, TableFolder.open(data), created=created, progress=progress)
+    _write_whole(out, lambda path: path.write_text(measured.report, encoding="utf-8"))
+    return {"model": registered.label, "rows": measured.rows, **measured.figures(), "report": str(out)}
+
+
+def promote(model: str, home: Home) -> Facts:
+    """Make a version the champion."""
+    registered = home.registry().promote(model)
+    return {"model": registered.label, "aliases": list(registered.aliases)}
+
+
+def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Progress | None = None) -> Facts:
+    """Score every application of a folder and write `application_id, pd, score`."""
+    import pandas as pd
+    from scipy.special import expit
+
+    from features import batch, sequences
+
+    bundle, registered = home.registry().load(model)
+    folder = TableFolder.open(data)
+    matrix = batch.compute(folder, bundle.feature_set, progress=progress)
+    background = bundle.background_sequences
+    events = None if background is None else sequences.from_folder(folder, background.source.shape[1])
+    if progress:
+        progress("scores", 0.9)
+    log_odds = bundle.model.decision_function(matrix, events)
+    scored = pd.DataFrame(
+        {"application_id": matrix.index, "pd": expit(log_odds), "score": bundle.scale.points(log_odds)}
+    )
+    _write_whole(out, lambda path: scored.to_parquet(path, index=False))
+    return {
+        "model": registered.label,
+        "bundle_identity": bundle.identity,
+        "rows": len(scored),
+        "pd_mean": float(scored["pd"].mean()) if len(scored) else None,
+        "file": str(out),
+    }
+
+
+def score(
+    home: Home,
+    *,
+    model: str,
+    request: Path | None = None,
+    data: Path | None = None,
+    application: str | None = None,
+    url: str | None = None,
+) -> Facts:
+    """Score one applicant: a request as JSON, or an application out of tables; by the endpoint where a URL is given."""
+    from data_contracts.messages import read_request
+    from serving.client import ScoreClient, request_from_tables
+
+    if request is not None:
+        if not request.is_file():
+            raise SourceError(f"There is no request file {request}.")
+        asked = read_request(request.read_bytes())
+    elif data is not None and application is not None:
+        asked = request_from_tables(TableFolder.open(data), application)
+    else:
+        raise SourceError("Give a request file, or --data and --application.")
+    if url is not None:
+        with ScoreClient(url) as client:
+            return client.score(asked).model_dump()
+    from serving.scorer import Scorer
+
+    bundle, registered = home.registry().load(model)
+    scored = Scorer(bundle, registered.version).score(asked)
+    return {
+        "model": registered.label,
+        "pd": scored.pd,
+        "score": scored.score,
+        "log_odds": scored.log_odds,
+        "reasons": [reason.model_dump() for reason in scored.reasons],
+        "warnings": [warned.model_dump() for warned in scored.warnings],
+        "sum_of_attributions_minus_log_odds": scored.residual,
+    }
+
+
+def serve(model: str, home: Home, *, host: str, port: int) -> int:
+    """Serve a registered bundle until interrupted."""
+    from serving import launch
+
+    launch.require_free(host, port)
+    registry = home.registry()
+    chosen = registry.find(model)
+    with tempfile.TemporaryDirectory(prefix="lendwell-serving-") as folder:
+        bundle = registry.download(chosen, Path(folder) / "bundle")
+        return launch.serve(bundle, home.log, host, port, version=chosen.version)
+
+
+def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None) -> Facts:
+    """Compare the scored requests of a bundle in the decision log with its reference; writes HTML and JSON."""
+    from serving.decision_log import DecisionLog, feature_matrix
+    from serving.monitoring.drift import compare
+    from serving.monitoring.report import build_drift_report
+
+    bundle, registered = home.registry().load(model)
+    with DecisionLog.open(home.log) as log:
+        decisions = log.read(since=since, bundle=bundle.identity)
+    if not len(decisions):
+        raise LendwellError(
+            f"The decision log holds no answer of {registered.label} yet. Score requests through `lendwell serve` first."
+        )
+    features = feature_matrix(decisions, bundle.feature_set.names)
+    result = compare(bundle.reference, features, decisions["log_odds"].to_numpy())
+    first, last = decisions["decided_at"].min(), decisions["decided_at"].max()
+    facts = [
+        ("model", registered.label),
+        ("bundle", bundle.identity),
+        ("from", f"{first:%Y-%m-%d %H:%M}"),
+        ("to", f"{last:%Y-%m-%d %H:%M}"),
+        ("decisions", f"{len(decisions)}"),
+    ]
+    page = build_drift_report(result, facts=facts, features=bundle.feature_set.features)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_whole(out / "drift.html", lambda path: path.write_text(page, encoding="utf-8"))
+    _write_whole(out / "drift.json", lambda path: path.write_text(result.to_json(), encoding="utf-8"))
+    return {
+        "model": registered.label,
+        "verdict": result.verdict,
+        "rows": result.rows,
+        "score_psi": result.score.psi,
+        "drifted": [row.name for row in result.drifted],
+        "report": str(out / "drift.html"),
+        "json": str(out / "drift.json"),
+    }
+
+
+def _described(folder: TableFolder) -> Facts:
+    return {
+        "folder": str(folder.path),
+        "lender": folder.lender,
+        "rows": {name: folder.rows(name) for name in folder.tables},
+        "identity": folder.identity,
+    }
+
+
+def _counts(rows: Rows) -> Facts:
+    left_out = {left.en: left.count for left in rows.left_out}
+    bad = {
+        name: int(rows.defaulted[at].sum()) for name, at in (("train", rows.sample.train), ("test", rows.sample.test))
+    }
+    return {"train": len(rows.sample.train), "test": len(rows.sample.test), "defaults": bad, "left_out": left_out}
+
+
+def _study(experiment: Any, folder: TableFolder) -> str:
+    """A study belongs to one experiment's text and one state of the data."""
+    declared = json.dumps(experiment.model_dump(mode="json", exclude={"tuning": {"trials", "seconds"}}), sort_keys=True)
+    mark = hashlib.sha256((declared + folder.identity).encode()).hexdigest()[:16]
+    return f"{experiment.name}-{mark}"
+
+
+def _part(progress: Progress | None, low: float, high: float) -> Progress | None:
+    """The same bar, for a step that is the share `low` to `high` of the whole."""
+    if progress is None:
+        return None
+    return lambda text, share: progress(text, low + (high - low) * share)
+
+
+def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file beside its place and move it there when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        write(draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _flat(settings: Facts, prefix: str = "") -> Facts:
+    found: Facts = {}
+    for key, value in settings.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def _weights(model: Any) -> dict[str, float]:
+    return {f"weight_{name}": float(weight) for name, weight in model.weights_.items()}
+
+
+def _lock_hash() -> str:
+    lock = Path(__file__).with_name("requirements.lock")
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "unknown"
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
