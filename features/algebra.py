@@ -112,7 +112,7 @@ class Node:
         match self.op, self.args:
             case "column", (owner, name):
                 return f"{owner}.{name}"
-            case ("feature" | "constant"), (value,):
+            case (("feature" | "constant"), (value,)):
                 return str(value) if self.op == "feature" else repr(value)
             case "as_of", _:
                 return "as_of"
@@ -317,9 +317,7 @@ def _aggregate(statistic: str, value: Node | Source, **window: Any) -> Aggregate
 SOURCES: dict[str, Source] = {}
 
 
-def source(
-    name: str, table: str, group: Group, *, time: str = "occurred_at", child: Child | None = None
-) -> Source:
+def source(name: str, table: str, group: Group, *, time: str = "occurred_at", child: Child | None = None) -> Source:
     """Declare a source and make it known by its name."""
     SOURCES[name] = Source(name, TABLES[table], group, time=time, child=child)
     return SOURCES[name]

@@ -102,7 +102,8 @@ def _applications(connection: Any, folder: TableFolder) -> ir.Table:
 
 def _matrix(connection: Any, folder: TableFolder, feature_set: FeatureSet, progress: Progress | None) -> ir.Table:
     base = _applications(connection, folder)
-    joined, found = base, {}
+    joined = base
+    found: dict[str, Any] = {}
     groups = _by_source(feature_set)
     for step, (source, aggregates) in enumerate(groups):
         if progress:
@@ -143,9 +144,7 @@ def _records(connection: Any, folder: TableFolder, base: ir.Table, source: Sourc
     records = _known(connection, folder, who, source.table)
     records = records.filter(records[source.time] <= records.as_of)
     if source.table.versioned:
-        newest = ibis.window(
-            group_by=["applicant", *source.table.key], order_by=[records.known_at.desc()]
-        )
+        newest = ibis.window(group_by=["applicant", *source.table.key], order_by=[records.known_at.desc()])
         records = records.mutate(version=ibis.row_number().over(newest))
         records = records.filter(records.version == 0)
     if source.child:

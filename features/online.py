@@ -1,25 +1,40 @@
-"""Features of one applicant in well under a millisecond: the algebra compiled to a flat list of NumPy steps.
+"""Features of one applicant in well under a millisecond: the algebra compiled to NumPy over small arrays.
 
-Everything is float64 with NaN for missing (timestamps are microseconds since 1970, exact below 2^53); strings stay
-objects. A plan is compiled once; what several features share (a column, a filter, a window, an order) is one step.
+A plan is compiled once. What several features share (a column, a filter, a window, an order) is computed once, and the
+statistics of all aggregates are taken together: with so few records the number of NumPy calls is what costs time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from features.algebra import US_PER_DAY, US_PER_MONTH, Aggregate, FeatureSet, Node, Source
-from features.checks import in_order, node_type, node_unit
+from features.algebra import US_PER_DAY, Aggregate, Child, FeatureSet, Node, Source
+from features.checks import in_order, node_unit
+from features.reductions import Reductions
+from features.steps import (
+    ARRAYS,
+    FLOATS,
+    MICROSECOND,
+    NAN,
+    Codes,
+    Floats,
+    Record,
+    Steps,
+    kinds,
+    microseconds,
+    one_value,
+    record_column,
+)
 
-Record = Mapping[str, Any]
-Array = npt.NDArray[Any]
-_NAN = float("nan")
-_US_PER_HOUR = 3_600_000_000
+_NO_VALUES = np.empty(0)
+# Records themselves are counted as a sum of ones, and asked for their time through their age.
+_OF_RECORDS = {"count": "sum", "days_since": "min", "days_since_first": "max"}
 
 
 class Plan:
@@ -27,20 +42,14 @@ class Plan:
 
     def __init__(self, feature_set: FeatureSet) -> None:
         self.names = feature_set.names
+        self._codes = Codes()
         place = {name: at for at, name in enumerate(self.names)}
-        self._sources = [
-            _SourcePlan(
-                source, {place[f.name]: f.value for f in feature_set.features if _looks_at(f.value, source)}
-            )
-            for source in feature_set.sources
-        ]
-        self._steps = _Steps(place)
-        self._results: list[tuple[int, int]] = []
-        for feature in in_order(feature_set.features):
-            if isinstance(feature.value, Node):
-                slot = self._steps.slot(feature.value)
-                self._steps.alias(Node("feature", feature.name), slot)
-                self._results.append((place[feature.name], slot))
+        self._sources = [_SourcePlan(source, feature_set, self._codes) for source in feature_set.sources]
+        aggregates = [(name, aggregate) for source in self._sources for name, aggregate in source.aggregates]
+        self._places = np.array([place[name] for name, _ in aggregates], dtype=np.int64)
+        self._scales = np.array([_scale(aggregate) for _, aggregate in aggregates])
+        self._reductions = Reductions([_OF_RECORDS.get(a.statistic, a.statistic) for _, a in aggregates])
+        self._application = _ApplicationPlan(feature_set, place, self._codes)
 
     def compute(
         self, application: Record, records: Mapping[str, Sequence[Record] | None], as_of: datetime
@@ -61,15 +70,16 @@ class Plan:
         ndarray of float64, shape (n_features,)
             In the order of the feature set; NaN where missing.
         """
-        moment = float(np.datetime64(as_of, "us").astype(np.int64))
-        values = np.full(len(self.names), _NAN)
+        codes = Codes(self._codes)
+        found = np.full(len(self.names), NAN)
         with np.errstate(all="ignore"):
-            for source in self._sources:
-                source.fill(values, records, moment)
-            arrays = self._steps.run([application], {}, moment, values)
-        for at, slot in self._results:
-            values[at] = float(np.ravel(arrays[slot])[0])
-        return values
+            runs = [source.runs(records, as_of, codes) for source in self._sources]
+            if runs:
+                values, ages, lengths = (np.concatenate(parts) for parts in zip(*runs, strict=True))
+                reduced = self._reductions.compute(values, ages, np.maximum(lengths, 0)) / self._scales
+                reduced[lengths < 0] = NAN
+                found[self._places] = reduced
+        return np.array(self._application.fill(found.tolist(), application, microseconds(as_of), codes))
 
 
 def compile_plan(feature_set: FeatureSet) -> Plan:
@@ -77,282 +87,146 @@ def compile_plan(feature_set: FeatureSet) -> Plan:
     return Plan(feature_set)
 
 
-def _looks_at(value: Aggregate | Node, source: Source) -> bool:
-    return isinstance(value, Aggregate) and value.source is source
+def _scale(aggregate: Aggregate) -> float:
+    """What a statistic is divided by: fen become CNY, microseconds days."""
+    if aggregate.value is None:
+        return 1.0 if aggregate.statistic == "count" else float(US_PER_DAY)
+    return 100.0 if node_unit(aggregate.value) == "fen" and aggregate.statistic != "distinct" else 1.0
 
 
-def _column(rows: Sequence[Record], name: str, kind: str | None) -> Array:
-    values = [row.get(name) for row in rows]
-    if kind == "string":
-        return np.array(values, dtype=object)
-    if kind == "timestamp":
-        times = np.array(values, dtype="datetime64[us]")
-        numbers = times.astype(np.int64).astype(np.float64)
-        numbers[np.isnat(times)] = _NAN
-        return numbers
-    return np.array(values, dtype=np.float64)
+class _ApplicationPlan:
+    """Expressions over the application's columns and other features, as Python floats."""
 
+    def __init__(self, feature_set: FeatureSet, place: Mapping[str, int], codes: Codes) -> None:
+        self._steps = Steps(FLOATS, codes)
+        self._results = []
+        for feature in in_order(feature_set.features):
+            if isinstance(feature.value, Node):
+                slot = self._steps.slot(feature.value)
+                self._steps.alias(Node("feature", feature.name), slot)
+                self._results.append((place[feature.name], slot))
+        columns = self._steps.columns
+        self._features = [(slot, place[node.args[0]]) for slot, node in columns.items() if node.op == "feature"]
+        self._columns = kinds({slot: node for slot, node in columns.items() if node.op == "column"})
+        self._amounts = [slot for slot, *_ in self._columns if node_unit(columns[slot]) == "fen"]
 
-class _Steps:
-    """Nodes as a flat list of steps. A slot is a place in the list of arrays that the steps fill, one a node.
-
-    With `places`, columns are those of the application in CNY and features are read from the values found so far.
-    """
-
-    def __init__(self, places: Mapping[str, int] | None = None) -> None:
-        self._places = places
-        self._slots: dict[str, int] = {}
-        self._columns: list[tuple[int, str, str | None, float]] = []
-        self._features: list[tuple[int, int]] = []
-        self._steps: list[tuple[int, Callable[..., Array], tuple[int, ...], tuple[Any, ...]]] = []
-
-    def slot(self, node: Node) -> int:
-        """Place of the node's value, added where it is new."""
-        known = self._slots.get(node.key)
-        if known is not None:
-            return known
-        arguments = tuple(self.slot(arg) for arg in node.args if isinstance(arg, Node))
-        slot = self._slots[node.key] = len(self._slots)
-        if node.op == "column":
-            scale = 100.0 if self._places is not None and node_unit(node) == "fen" else 1.0
-            self._columns.append((slot, node.args[1], node_type(node), scale))
-        elif node.op == "feature" and self._places is not None:
-            self._features.append((slot, self._places[node.args[0]]))
-        else:
-            plain = tuple(arg for arg in node.args if not isinstance(arg, Node))
-            self._steps.append((slot, _OPERATIONS[node.op], arguments, plain))
-        return slot
-
-    def alias(self, node: Node, slot: int) -> None:
-        """Let a node stand for a slot that is there."""
-        self._slots.setdefault(node.key, slot)
-
-    def run(
-        self,
-        rows: Sequence[Record],
-        derived: Mapping[str, Array],
-        moment: float,
-        features: npt.NDArray[np.float64] | None = None,
-    ) -> list[Any]:
-        """Fill every slot for the given rows."""
-        arrays: list[Any] = [None] * (1 + max(self._slots.values(), default=-1))
-        for slot, name, kind, scale in self._columns:
-            column = derived[name] if name in derived else _column(rows, name, kind)
-            arrays[slot] = column / scale if scale != 1.0 else column
-        if features is not None:
-            for slot, at in self._features:
-                arrays[slot] = features[at : at + 1]
-        for slot, operation, arguments, plain in self._steps:
-            arrays[slot] = operation(*(arrays[at] for at in arguments), *plain, moment=moment, n=len(rows))
-        return arrays
+    def fill(self, found: list[float], application: Record, moment: float, codes: Codes) -> list[float]:
+        """Add the values of expressions to those of aggregates."""
+        columns = {slot: one_value(application, name, kind, codes) for slot, name, kind in self._columns}
+        for slot in self._amounts:
+            columns[slot] /= 100.0
+        for slot, at in self._features:
+            columns[slot] = found[at]
+        values = self._steps.run(columns, moment)
+        for at, slot in self._results:
+            found[at] = values[slot]
+        return found
 
 
 class _SourcePlan:
-    """The aggregates over one source: shared steps, shared masks, then one statistic each."""
+    """The aggregates over one source: shared steps and masks, and for each which of them it looks at."""
 
-    def __init__(self, source: Source, aggregates: Mapping[int, Aggregate | Node]) -> None:
+    def __init__(self, source: Source, feature_set: FeatureSet, codes: Codes) -> None:
         self.source = source
-        self._steps = _Steps()
-        self._masks: dict[tuple[int | None, int | None, int | None], int] = {}
-        self._statistics: list[tuple[int, str, int | None, int, float]] = []
-        self._ranked = False
-        for at, aggregate in aggregates.items():
-            if not isinstance(aggregate, Aggregate):
-                continue
-            where = None if aggregate.where is None else self._steps.slot(aggregate.where)
-            mask = self._masks.setdefault((where, aggregate.days, aggregate.last), len(self._masks))
-            value = None if aggregate.value is None else self._steps.slot(aggregate.value)
-            fen = aggregate.value is not None and node_unit(aggregate.value) == "fen"
-            scaled = fen and aggregate.statistic != "distinct"
-            self._statistics.append((at, aggregate.statistic, value, mask, 100.0 if scaled else 1.0))
-            self._ranked |= aggregate.last is not None or aggregate.statistic in ("first", "last")
+        self.aggregates: list[tuple[str, Aggregate]] = [
+            (feature.name, feature.value)
+            for feature in feature_set.features
+            if isinstance(feature.value, Aggregate) and feature.value.source is source
+        ]
+        aggregates = [aggregate for _, aggregate in self.aggregates]
+        self._steps = Steps(ARRAYS, codes)
+        self._ordered = any(a.last is not None or a.statistic in ("first", "last") for a in aggregates)
+        self._filters, filter_of = _numbered(None if a.where is None else self._steps.slot(a.where) for a in aggregates)
+        days, days_of = _numbered(a.days for a in aggregates)
+        last, last_of = _numbered(a.last for a in aggregates)
+        self._values, self._value_of = _numbered(
+            a.statistic if a.value is None else self._steps.slot(a.value) for a in aggregates
+        )
+        self._days = np.array([np.inf if d is None else d * US_PER_DAY for d in days])[:, None]
+        self._last = np.array([np.inf if k is None else k for k in last])[:, None]
+        masks, self._mask_of = _numbered(zip(filter_of.tolist(), days_of.tolist(), last_of.tolist(), strict=True))
+        self._mask_filter, self._mask_days, self._mask_last = np.array(masks, dtype=np.int64).T
+        self._columns = kinds(self._steps.columns)
+        self._key = itemgetter(*source.table.key)
+        self._order = itemgetter(source.time, *source.table.key)
 
-    def fill(
-        self, values: npt.NDArray[np.float64], records: Mapping[str, Sequence[Record] | None], moment: float
-    ) -> None:
-        """Write this source's features into `values`."""
-        rows = records.get(self.source.table.name)
-        child = self.source.child
+    def runs(
+        self, records: Mapping[str, Sequence[Record] | None], as_of: datetime, codes: Codes
+    ) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+        """Values that each aggregate looks at, one run after the other, their ages, and the lengths of the runs.
+
+        A length of -1 says that the source is absent.
+        """
+        rows, child = records.get(self.source.table.name), self.source.child
         child_rows = records.get(child.table.name) if child else ()
         if rows is None or child_rows is None:
-            return
-        rows, time = self._known(rows, moment)
-        derived = _summed(child.columns, child.on, child.table, rows, child_rows, moment) if child else {}
-        arrays = self._steps.run(rows, derived, moment)
-        age = moment - time
-        rank = self._rank(rows, time) if self._ranked else None
-        masks = [self._mask(arrays, age, rank, *key) for key in self._masks]
-        for at, statistic, value, mask, scale in self._statistics:
-            column = None if value is None else arrays[value]
-            values[at] = _statistic(statistic, column, masks[mask], age, rank) / scale
+            return _NO_VALUES, _NO_VALUES, np.full(len(self.aggregates), -1)
+        rows = self._known(rows, as_of)
+        if not rows:
+            return _NO_VALUES, _NO_VALUES, np.zeros(len(self.aggregates), dtype=np.int64)
+        derived = _summed(child, rows, child_rows, as_of) if child else {}
+        columns = {
+            slot: derived[name] if name in derived else record_column(rows, name, kind, codes)
+            for slot, name, kind in self._columns
+        }
+        slots = self._steps.run(columns, microseconds(as_of))
+        age = np.array([(as_of - row[self.source.time]) / MICROSECOND for row in rows])
+        matrix = self._matrix(slots, age)
+        seen = self._masks(slots, age)[self._mask_of] & ~np.isnan(matrix)[self._value_of]
+        return matrix[self._value_of][seen], np.broadcast_to(age, seen.shape)[seen], np.count_nonzero(seen, axis=1)
 
-    def _known(self, rows: Sequence[Record], moment: float) -> tuple[list[Record], npt.NDArray[np.float64]]:
-        known = _column(rows, "known_at", "timestamp")
-        time = _column(rows, self.source.time, "timestamp")
-        keep = np.flatnonzero((known <= moment) & (time <= moment))
+    def _matrix(self, slots: list[Any], age: Floats) -> Floats:
+        """Every value that an aggregate looks at, shape (n_values, n_rows)."""
+        matrix = np.empty((len(self._values), len(age)))
+        for at, value in enumerate(self._values):
+            if isinstance(value, str):
+                matrix[at] = 1.0 if value == "count" else age
+            else:
+                matrix[at] = slots[value]
+        return matrix
+
+    def _masks(self, slots: list[Any], age: Floats) -> npt.NDArray[np.bool_]:
+        """Every filter and window that there is, shape (n_masks, n_rows)."""
+        filters = np.empty((len(self._filters), len(age)), dtype=bool)
+        for at, slot in enumerate(self._filters):
+            filters[at] = True if slot is None else slots[slot]
+        masks: npt.NDArray[np.bool_] = filters[self._mask_filter] & (age < self._days)[self._mask_days]
+        if self._ordered:
+            masks &= (np.arange(len(age)) < self._last)[self._mask_last]
+        return masks
+
+    def _known(self, rows: Sequence[Record], as_of: datetime) -> list[Record]:
+        """Records that count at `as_of`, the newest version of each, where the order matters the latest first."""
+        at = self.source.time
+        known = [row for row in rows if row["known_at"] <= as_of and row[at] <= as_of]
         if self.source.table.versioned:
-            latest: dict[tuple[Any, ...], int] = {}
-            for at in keep.tolist():
-                key = tuple(rows[at][name] for name in self.source.table.key)
-                if key not in latest or known[at] > known[latest[key]]:
-                    latest[key] = at
-            keep = np.array(sorted(latest.values()), dtype=np.int64)
-        return [rows[at] for at in keep.tolist()], time[keep]
-
-    def _rank(self, rows: Sequence[Record], time: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        keys = [[row[name] for name in self.source.table.key] for row in rows]
-        order = sorted(range(len(rows)), key=lambda at: (time[at], keys[at]), reverse=True)
-        rank = np.empty(len(rows), dtype=np.int64)
-        rank[order] = np.arange(len(rows))
-        return rank
-
-    def _mask(
-        self, arrays: list[Any], age: Array, rank: Array | None, where: int | None, days: int | None, last: int | None
-    ) -> Array | None:
-        mask = None if where is None else arrays[where]
-        if days is not None:
-            within = age < days * US_PER_DAY
-            mask = within if mask is None else mask & within
-        if last is not None and rank is not None:
-            within = rank < last
-            mask = within if mask is None else mask & within
-        return mask
+            known.sort(key=itemgetter("known_at"))
+            known = list({self._key(row): row for row in known}.values())
+        if self._ordered:
+            known.sort(key=self._order, reverse=True)
+        return known
 
 
-def _summed(
-    columns: Mapping[str, tuple[str, str]],
-    on: str,
-    table: Any,
-    rows: Sequence[Record],
-    child_rows: Sequence[Record],
-    moment: float,
-) -> dict[str, Array]:
+def _numbered(items: Iterable[Any]) -> tuple[list[Any], npt.NDArray[np.int64]]:
+    """Different items in order of first use, and for each item its place among them."""
+    places: dict[Any, int] = {}
+    numbers = [places.setdefault(item, len(places)) for item in items]
+    return list(places), np.array(numbers, dtype=np.int64)
+
+
+def _summed(child: Child, rows: Sequence[Record], child_rows: Sequence[Record], as_of: datetime) -> dict[str, Floats]:
     """Child columns for each row: sums (0 where none) and maxima (NaN where none) of what is known at `as_of`."""
-    known = _column(child_rows, "known_at", "timestamp")
-    occurred = _column(child_rows, "occurred_at", "timestamp")
-    place: dict[Any, int] = {row[on]: at for at, row in enumerate(rows)}
-    kept = np.flatnonzero((known <= moment) & (occurred <= moment))
-    target = np.array([place.get(child_rows[at].get(on), -1) for at in kept.tolist()], dtype=np.int64)
-    found = target >= 0
+    place = {row[child.on]: at for at, row in enumerate(rows)}
+    known = [
+        row
+        for row in child_rows
+        if row["known_at"] <= as_of and row["occurred_at"] <= as_of and row.get(child.on) in place
+    ]
+    at = np.array([place[row[child.on]] for row in known], dtype=np.int64)
     result = {}
-    for name, (statistic, column) in columns.items():
-        value = _column(child_rows, column, table.column(column).dtype)[kept][found]
-        if statistic == "sum":
-            summed = np.zeros(len(rows))
-            np.add.at(summed, target[found][~np.isnan(value)], value[~np.isnan(value)])
-        else:
-            summed = np.full(len(rows), _NAN)
-            np.fmax.at(summed, target[found], value)
-        result[name] = summed
+    for name, (statistic, column) in child.columns.items():
+        value = record_column(known, column, child.table.column(column).dtype, Codes())
+        empty, combine = (0.0, np.add) if statistic == "sum" else (NAN, np.fmax)
+        result[name] = np.full(len(rows), empty)
+        combine.at(result[name], at, np.nan_to_num(value) if statistic == "sum" else value)
     return result
-
-
-def _statistic(statistic: str, value: Array | None, mask: Array | None, age: Array, rank: Array | None) -> float:
-    if value is None:
-        if statistic == "count":
-            return float(len(age) if mask is None else np.count_nonzero(mask))
-        ages = age if mask is None else age[mask]
-        if not len(ages):
-            return _NAN
-        return float(ages.min() if statistic == "days_since" else ages.max()) / US_PER_DAY
-    chosen = value if mask is None else value[mask]
-    if statistic == "distinct":
-        if chosen.dtype == object:
-            return float(len({item for item in chosen if item is not None}))
-        return float(len(np.unique(chosen[~np.isnan(chosen)])))
-    chosen = chosen.astype(np.float64, copy=False)
-    given = ~np.isnan(chosen)
-    if not given.all():
-        chosen = chosen[given]
-    if not len(chosen):
-        return 0.0 if statistic == "sum" else _NAN
-    simple = _SIMPLE.get(statistic)
-    if simple is not None:
-        return float(simple(chosen))
-    if statistic == "std":
-        # Differences keep a constant exactly constant.
-        return float((chosen - chosen[0]).std(ddof=1)) if len(chosen) > 1 else _NAN
-    if statistic in ("first", "last"):
-        assert rank is not None  # noqa: S101 - the plan ranks whenever it holds such a statistic
-        ranks = (rank if mask is None else rank[mask])[given]
-        return float(chosen[ranks.argmin() if statistic == "last" else ranks.argmax()])
-    return _slope(chosen, (age if mask is None else age[mask])[given])
-
-
-def _slope(value: Array, age: Array) -> float:
-    if age.max() - age.min() < US_PER_DAY:
-        return _NAN
-    months = (age - age[0]) / -US_PER_MONTH
-    months = months - months.mean()
-    change = value - value[0]  # differences keep a constant exactly constant
-    return float((months * (change - change.mean())).sum() / (months * months).sum())
-
-
-_SIMPLE: dict[str, Callable[[Array], Any]] = {
-    "sum": np.sum,
-    "mean": np.mean,
-    "max": np.max,
-    "min": np.min,
-}
-
-
-def _as_of(*, moment: float, n: int) -> Array:
-    return np.full(n, moment)
-
-
-def _constant(value: Any, *, moment: float, n: int) -> Array:
-    return np.array(value, dtype=object if isinstance(value, str) else np.float64)
-
-
-def _equal(left: Array, right: Array, **_: Any) -> Array:
-    equal = np.equal(left, right).astype(bool)
-    return equal & ~_is_missing(left) if left.dtype == object else equal  # None equals itself, missing nothing
-
-
-def _isin(value: Array, choices: tuple[Any, ...], **_: Any) -> Array:
-    if value.dtype == object:
-        wanted = frozenset(choices)
-        return np.fromiter((item in wanted for item in value), dtype=bool, count=len(value))
-    return np.isin(value, choices)
-
-
-def _is_missing(value: Array, **_: Any) -> Array:
-    if value.dtype == object:
-        missing: Array = np.equal(value, None)  # type: ignore[call-overload]
-        return missing.astype(bool)
-    return np.isnan(value)
-
-
-def _divide(left: Array, right: Array, **_: Any) -> Array:
-    return np.where(right == 0, _NAN, left / np.where(right == 0, _NAN, right))
-
-
-def _coalesce(left: Array, right: Array, **_: Any) -> Array:
-    return np.where(_is_missing(left), right, left)
-
-
-_OPERATIONS: dict[str, Callable[..., Array]] = {
-    "as_of": _as_of,
-    "constant": _constant,
-    "add": lambda a, b, **_: np.add(a, b, dtype=np.float64),
-    "sub": lambda a, b, **_: np.subtract(a, b, dtype=np.float64),
-    "mul": lambda a, b, **_: np.multiply(a, b, dtype=np.float64),
-    "div": _divide,
-    "eq": _equal,
-    "ne": lambda a, b, **_: ~_equal(a, b),
-    "lt": lambda a, b, **_: a < b,
-    "le": lambda a, b, **_: a <= b,
-    "gt": lambda a, b, **_: a > b,
-    "ge": lambda a, b, **_: a >= b,
-    "and": lambda a, b, **_: a & b,
-    "or": lambda a, b, **_: a | b,
-    "not": lambda a, **_: ~a,
-    "isin": _isin,
-    "is_missing": _is_missing,
-    "coalesce": _coalesce,
-    "least": lambda a, b, **_: np.minimum(a, b),
-    "greatest": lambda a, b, **_: np.maximum(a, b),
-    "when": lambda c, a, b, **_: np.where(c, a, b),
-    "days_between": lambda a, b, **_: (b - a) / US_PER_DAY,
-    "local_hour": lambda t, **_: (np.floor_divide(t, _US_PER_HOUR) + 8) % 24,
-}

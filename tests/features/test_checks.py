@@ -6,6 +6,7 @@ import pytest
 
 from data_contracts.errors import DeclarationError
 from features.algebra import (
+    STATISTICS,
     Aggregate,
     Feature,
     FeatureSet,
@@ -100,8 +101,7 @@ FAULTS = [
     (mean(local_hour(cards.dpd)), "local_hour(card_months.dpd) needs timestamps"),
     (
         Aggregate("median", cards, cards.dpd),
-        "unknown statistic 'median'; known are count, sum, mean, max, min, std, first, last, distinct, days_since, "
-        "days_since_first, slope",
+        f"unknown statistic 'median'; known are {', '.join(STATISTICS)}",
     ),
     (Aggregate("sum", cards), "sum takes a value of each record"),
     (Aggregate("count", cards, cards.dpd), "count takes the records of a source"),

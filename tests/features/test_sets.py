@@ -31,11 +31,17 @@ def test_released_identities_are_full_hashes() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"en": "Other words"}, {"zh": "别的"}, {"unit": "days"}, {"risk": -1}, {"missing": "otherwise"}, {"name": "renamed"},
-        {"value": count(inquiries, days=8)}, {"value": count(inquiries, where=inquiries.reason == "self", days=7)},
+        {"en": "Other words"},
+        {"zh": "别的"},
+        {"unit": "days"},
+        {"risk": -1},
+        {"missing": "otherwise"},
+        {"name": "renamed"},
+        {"value": count(inquiries, days=8)},
+        {"value": count(inquiries, where=inquiries.reason == "self", days=7)},
     ],
     ids=lambda change: "-".join(change),
-)  # fmt: skip
+)
 def test_any_change_of_a_released_set_is_refused_with_the_way_out(change: dict[str, object]) -> None:
     before = Feature("asked", count(inquiries, days=7), "Asked", "查询", "count", SET.features[0].reason, "bureau")
     one = FeatureSet("one_v1", 1, (before,))
