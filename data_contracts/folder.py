@@ -166,7 +166,8 @@ def to_arrow(table: Table, frame: pd.DataFrame | pa.Table) -> pa.Table:
             if isinstance(frame, pa.Table):
                 arrays.append(frame.column(field.name).cast(field.type))
             else:
-                arrays.append(pa.Array.from_pandas(frame[field.name], type=field.type))
+                # Inferred first: asked for integers at once, Arrow would cut 1.5 to 1 in a column of objects.
+                arrays.append(pa.Array.from_pandas(frame[field.name]).cast(field.type))
         except (pa.ArrowException, TypeError, ValueError) as fault:
             raise SourceError(f"Table {table.name}, column {field.name}: not {field.type} ({fault}).") from fault
     return pa.Table.from_arrays(arrays, schema=schema)

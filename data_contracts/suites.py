@@ -53,12 +53,9 @@ def row_suite(table: Table, references: Iterable[ForeignKey] = ()) -> gx.Expecta
     >>> len(row_suite(LOAN_MONTHS).expectations)  # 5 not missing, 1 of categories, 2 in range, 1 in order
     9
     """
-    suite = gx.ExpectationSuite(name=table.name)
-    for column in table.columns:
-        for expectation in _column_expectations(column):
-            suite.add_expectation(expectation)
+    expected = [expectation for column in table.columns for expectation in _column_expectations(column)]
     for earlier, later in table.ordered:
-        suite.add_expectation(
+        expected.append(
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(
                 column_A=later,
                 column_B=earlier,
@@ -68,7 +65,7 @@ def row_suite(table: Table, references: Iterable[ForeignKey] = ()) -> gx.Expecta
             )
         )
     for key in references:
-        suite.add_expectation(
+        expected.append(
             gxe.ExpectColumnPairValuesToBeEqual(
                 column_A=key.columns[0],
                 column_B=_found(key),
@@ -76,7 +73,8 @@ def row_suite(table: Table, references: Iterable[ForeignKey] = ()) -> gx.Expecta
                 meta=_rule(", ".join(key.columns), f"found in table {key.table}", *key.columns),
             )
         )
-    return suite
+    # Not `add_expectation`, which asks for a data context though the suite belongs to none.
+    return gx.ExpectationSuite(name=table.name, expectations=expected)
 
 
 def key_suite(table: Table) -> gx.ExpectationSuite:

@@ -54,21 +54,26 @@ def applications_table(
         "goods_price": pa.array(whole(110 * amount), mask=~goods),
         "income_monthly": pa.array(whole(income / 100) * 10_000, mask=rng.random(n) < 0.04),
         **{name: values.take(take) for name, values in _lasting(people, rng).items()},
-        **{name: begin[who] + pace * since_start for name, (begin, pace) in _growing(people, rng).items()},
+        **{name: np.mod(begin[who] + pace * since_start, spell[who])
+           for name, (begin, pace, spell) in _growing(people, rng).items()},
         "external_score_1": pa.array(ndtr(decisions.supplier_score[rows]), mask=thin | (rng.random(n) < 0.06)),
     })  # fmt: skip
 
 
-def _growing(people: People, rng: np.random.Generator) -> dict[str, tuple[Floats, float]]:
-    """Values at the start of the tables and what a year adds to them."""
+def _growing(people: People, rng: np.random.Generator) -> dict[str, tuple[Floats, float, Floats]]:
+    """Values at the start of the tables, what a year adds to them, and at which value they begin anew.
+
+    Jobs and telephones are changed, so that their ages do not grow over the years of the tables.
+    """
     n = len(people)
     tenure = np.exp(3.1 + 0.65 * people.stability + 0.6 * rng.standard_normal(n))
     phone = np.exp(6.1 + 0.5 * people.stability + 0.7 * rng.standard_normal(n))
     working = np.maximum(people.age_at_start - 20, 0.5)
+    employed, telephone = np.minimum(tenure, 12 * working), np.minimum(phone, 5_000)
     return {
-        "age_years": (people.age_at_start, 1.0),
-        "employed_months": (np.minimum(tenure, 12 * working), 12.0),
-        "phone_age_days": (np.minimum(phone, 5_000), 365.0),
+        "age_years": (people.age_at_start, 1.0, np.full(n, np.inf)),
+        "employed_months": (employed, 12.0, employed / rng.uniform(0.05, 1.0, n)),
+        "phone_age_days": (telephone, 365.0, telephone / rng.uniform(0.05, 1.0, n)),
     }
 
 

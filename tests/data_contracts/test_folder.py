@@ -123,3 +123,9 @@ def test_missing_and_truncated_tables_are_named(tmp_path: Path) -> None:
 def test_every_contract_has_a_schema() -> None:
     for table in TABLES.values():
         assert arrow_schema(table).names == list(table.names)
+
+
+def test_a_fraction_is_refused_where_whole_numbers_are_stored() -> None:
+    frame = pd.DataFrame({"dpd": pd.Series([1.5, 2], dtype=object)})
+    with pytest.raises(SourceError, match="Table loan_months, column dpd: not int64"):
+        to_arrow(TABLES["loan_months"], frame)
