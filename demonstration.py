@@ -26,6 +26,7 @@ def run(
     lender: str = "simulated",
     source: Path | None = None,
     customers: int = 20_000,
+    experiment: str | None = None,
     progress: Progress | None = None,
 ) -> Facts:
     """Go from raw records to a monitored champion and return what `summary.json` holds.
@@ -40,17 +41,21 @@ def run(
         The lender's raw files; needed unless the lender is simulated.
     customers : int
         Size of the simulated lender.
+    experiment : str, optional
+        What to train, by name or path of its TOML; the lender's own by default.
 
     Raises
     ------
     SourceError
         The lender is unknown, its source missing, or `out` holds something else.
     """
-    experiment = _EXPERIMENTS.get(lender)
-    if experiment is None:
+    from training.experiment import read_experiment
+
+    if lender not in _EXPERIMENTS:
         raise SourceError(f"The demo knows no lender {lender!r}; it knows {', '.join(_EXPERIMENTS)}.")
     if lender != "simulated" and source is None:
         raise SourceError(f"Give --source, the folder of {lender}'s raw files.")
+    declared = read_experiment(experiment or _EXPERIMENTS[lender])
     _clear(out)
     steps = _Steps(progress)
     tables, home = out / "tables", Home(out / "home")
@@ -67,19 +72,20 @@ def run(
         step.rows = made["rows"]
     report = out / "model_risk_report.html"
     with steps("train", 0.24, 0.84) as step:
-        trained = pipeline.train(experiment, tables, home, report=report, progress=step.progress)
+        trained = pipeline.train(experiment or declared.name, tables, home, report=report, progress=step.progress)
         step.rows = trained["rows"]["train"] + trained["rows"]["test"]
-    with steps("promote", 0.84, 0.85):
+    with steps("promote", 0.84, 0.85) as step:
+        step.rows = 0
         promoted = pipeline.promote(trained["model"], home)
     with steps("score-batch", 0.85, 0.9) as step:
-        step.rows = pipeline.score_batch(experiment, tables, out / "scores.parquet", home, progress=step.progress)[
+        step.rows = pipeline.score_batch(declared.name, tables, out / "scores.parquet", home, progress=step.progress)[
             "rows"
         ]
     with steps("serve and score", 0.9, 0.97) as step:
-        answer = _served(experiment, tables, out, home, step.progress)
+        answer = _served(declared.name, tables, out, home, step.progress)
         step.rows = SCORED_REQUESTS
     with steps("monitor", 0.97, 1.0) as step:
-        drift = pipeline.monitor(experiment, out / "drift", home)
+        drift = pipeline.monitor(declared.name, out / "drift", home)
         step.rows = drift["rows"]
     summary = {
         "lender": lender,
@@ -99,7 +105,7 @@ def run(
     return summary
 
 
-def _served(experiment: str, tables: Path, out: Path, home: Home, progress: Progress | None) -> Facts:
+def _served(model: str, tables: Path, out: Path, home: Home, progress: Progress | None) -> Facts:
     """Start the endpoint, score the latest applications through it, and hold one answer against `score-batch`."""
     import pandas as pd
 
@@ -111,7 +117,7 @@ def _served(experiment: str, tables: Path, out: Path, home: Home, progress: Prog
     newest = applications.sort_values(["applied_at", "application_id"])["application_id"].tail(SCORED_REQUESTS)
     requests = requests_from_tables(folder, newest.tolist())
     registry = home.registry()
-    chosen = registry.find(experiment)
+    chosen = registry.find(model)
     bundle = registry.download(chosen, out / "serving" / "bundle")
     with running_service(bundle, home.log, version=chosen.version) as url, ScoreClient(url) as client:
         answers = []

@@ -24,11 +24,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="The model lifecycle of a consumer lender: raw credit-bureau, consumption and repayment records in; a trained, "
-    "explained, served and monitored champion out.",
-    epilog="The way, step by step: [bold]simulate[/] or [bold]import[/] → validate → features → tune → train → evaluate "
-    "→ promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command takes --json (facts "
-    "for machines on stdout) and --debug (tracebacks).",
+    help="The model lifecycle of a consumer lender: raw credit-bureau, consumption and repayment records in; a "
+    "trained, explained, served and monitored champion out.",
+    epilog="The way, step by step: [bold]simulate[/] or [bold]import[/] → validate → features → tune → train → "
+    "evaluate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command takes "
+    "--json (facts for machines on stdout) and --debug (tracebacks).",
 )
 
 OutDir = Annotated[Path, typer.Option(help="Folder to write; it appears only when it is complete.")]
@@ -261,12 +261,15 @@ def demo(
     source: Annotated[Path | None, typer.Option(help="Folder of the lender's raw files.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of everything the demo writes.")] = Path("demo"),
     customers: Annotated[int, typer.Option(help="Customers of the simulated lender.")] = 20_000,
+    experiment: Annotated[str | None, typer.Option(help="Name or TOML, if not the lender's own.")] = None,
 ) -> None:
     """Go the whole way: records, contracts, features, training, report, registry, endpoint, score, drift."""
     import demonstration
 
     with _progress() as progress:
-        summary = demonstration.run(out, lender=lender, source=source, customers=customers, progress=progress)
+        summary = demonstration.run(
+            out, lender=lender, source=source, customers=customers, experiment=experiment, progress=progress
+        )
     _tell(summary)
 
 

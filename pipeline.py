@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contracts.errors import LendwellError, SourceError
+from data_contracts.errors import ContractError, LendwellError, SourceError
 from data_contracts.folder import TableFolder, write_tables
+from data_contracts.tables import TABLES
 
 if TYPE_CHECKING:
     from training.registry import Registry
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 Facts = dict[str, Any]
+_holding: set[str] = set()  # identities of folders whose contracts were seen to hold: the demo checks its own once
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Home:
         """Open runs and registry."""
         from training.registry import Registry
 
+        self._require_folder()
         uri = self.tracking_uri or f"sqlite:///{self.path.resolve() / 'mlflow.db'}"
         return Registry(uri, self.path / "artifacts")
 
@@ -56,6 +59,7 @@ class Home:
         """Address of the decision log."""
         if self.log_url:
             return self.log_url
+        self._require_folder()
         self.path.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{self.path.resolve() / 'decisions.db'}"
 
@@ -64,6 +68,10 @@ class Home:
         """Address of Optuna's studies."""
         self.path.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{self.path.resolve() / 'tuning.db'}"
+
+    def _require_folder(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise SourceError(f"{self.path} is no folder; name one for runs, registry and decision log with --home.")
 
 
 def simulate(out: Path, *, customers: int, months: int, seed: int, progress: Progress | None = None) -> Facts:
@@ -84,16 +92,16 @@ def import_lender(lender: str, source: Path, out: Path, *, progress: Progress | 
     if progress:
         progress("contracts", 0.8)
     require_valid(tables)
-    return _described(write_tables(out, tables, lender=lender.replace("-", "_"), dates=dates))
+    folder = write_tables(out, tables, lender=lender.replace("-", "_"), dates=dates)
+    _holding.add(folder.identity)
+    return _described(folder)
 
 
 def validate(data: Path) -> Facts:
     """Check every table of a folder against its contract."""
-    from data_contracts.suites import require_valid
-
-    folder = TableFolder.open(data)
-    require_valid(folder)
-    return _described(folder)
+    folder = _opened(data)
+    _holding.discard(folder.identity)
+    return _described(_with_contracts(folder))
 
 
 def write_features(data: Path, feature_set_name: str, out: Path, *, progress: Progress | None = None) -> Facts:
@@ -102,7 +110,8 @@ def write_features(data: Path, feature_set_name: str, out: Path, *, progress: Pr
     from features.sets import feature_set
 
     declared = feature_set(feature_set_name)
-    matrix = batch.compute(TableFolder.open(data), declared, progress=progress)
+    _require_file(out)
+    matrix = batch.compute(_with_contracts(_opened(data)), declared, progress=progress)
     _write_whole(out, lambda path: matrix.reset_index().to_parquet(path, index=False))
     return {"file": str(out), "rows": len(matrix), "features": len(declared.names), "identity": declared.identity}
 
@@ -113,6 +122,7 @@ def write_catalogue(feature_set_name: str, out: Path) -> Facts:
     from features.sets import feature_set
 
     declared = feature_set(feature_set_name)
+    _require_file(out)
     page = catalogue_html(declared)
     _write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
     return {"file": str(out), "features": len(declared.names), "identity": declared.identity}
@@ -131,7 +141,7 @@ def tune(
     from training import run
     from training.experiment import read_experiment
 
-    experiment, folder = read_experiment(experiment_name), TableFolder.open(data)
+    experiment, folder = read_experiment(experiment_name), _with_contracts(_opened(data))
     rows = run.prepare_for(experiment, folder, progress)
     found = run.search(
         experiment,
@@ -161,7 +171,11 @@ def train(
     from training import run
     from training.experiment import read_experiment
 
-    experiment, folder, registry = read_experiment(experiment_name), TableFolder.open(data), home.registry()
+    experiment, folder = read_experiment(experiment_name), _opened(data)
+    if report is not None:
+        _require_file(report)
+    registry = home.registry()
+    _with_contracts(folder)
     rows = run.prepare_for(experiment, folder, _part(progress, 0.0, 0.2))
     best = run.search(
         experiment, rows, storage=home.studies, study=_study(experiment, folder), progress=_part(progress, 0.2, 0.4)
@@ -173,7 +187,7 @@ def train(
         measured = evaluate(bundle, folder, rows=rows, created=created, progress=_part(progress, 0.85, 1.0))
         page = Path(draft) / "model_risk_report.html"
         page.write_text(measured.report, encoding="utf-8")
-        settings = {key: value for key, value in bundle.facts["experiment"].items()}
+        settings = dict(bundle.facts["experiment"])
         artifacts = {"bundle": Path(draft) / "bundle", "report": page}
         if best is not None:
             trials = Path(draft) / "trials.csv"
@@ -221,9 +235,10 @@ def evaluate_model(
     """Measure a registered bundle on a folder with outcomes and write the reviewer's report."""
     from evaluation.run import evaluate
 
+    _require_file(out)
     bundle, registered = home.registry().load(model)
     created = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
-    measured = evaluate(bundle, TableFolder.open(data), created=created, progress=progress)
+    measured = evaluate(bundle, _with_contracts(_opened(data)), created=created, progress=progress)
     _write_whole(out, lambda path: path.write_text(measured.report, encoding="utf-8"))
     return {"model": registered.label, "rows": measured.rows, **measured.figures(), "report": str(out)}
 
@@ -241,8 +256,9 @@ def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Prog
 
     from features import batch, sequences
 
+    _require_file(out)
+    folder = _with_columns(_opened(data))
     bundle, registered = home.registry().load(model)
-    folder = TableFolder.open(data)
     matrix = batch.compute(folder, bundle.feature_set, progress=progress)
     background = bundle.background_sequences
     events = None if background is None else sequences.from_folder(folder, background.source.shape[1])
@@ -319,12 +335,15 @@ def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None)
     from serving.monitoring.drift import compare
     from serving.monitoring.report import build_drift_report
 
+    if out.exists() and not out.is_dir():
+        raise SourceError(f"{out} is no folder; name one for drift.html and drift.json with --out.")
     bundle, registered = home.registry().load(model)
     with DecisionLog.open(home.log) as log:
         decisions = log.read(since=since, bundle=bundle.identity)
     if not len(decisions):
         raise LendwellError(
-            f"The decision log holds no answer of {registered.label} yet. Score requests through `lendwell serve` first."
+            f"The decision log holds no answer of {registered.label} yet. "
+            "Score requests through `lendwell serve` first."
         )
     features = feature_matrix(decisions, bundle.feature_set.names)
     result = compare(bundle.reference, features, decisions["log_odds"].to_numpy())
@@ -349,6 +368,43 @@ def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None)
         "report": str(out / "drift.html"),
         "json": str(out / "drift.json"),
     }
+
+
+def _opened(data: Path) -> TableFolder:
+    """Open a folder of canonical tables, from whose applications all else starts."""
+    folder = TableFolder.open(data)
+    if "applications" not in folder.tables:
+        raise SourceError(
+            f"{data} has no table applications; it has {', '.join(folder.tables) or 'none'}. "
+            "Import or simulate the tables again."
+        )
+    return folder
+
+
+def _with_columns(folder: TableFolder) -> TableFolder:
+    """A folder whose tables have their columns: what scoring millions of rows takes the time to check."""
+    import pyarrow.parquet as pq
+
+    for name in folder.tables:
+        folder.rows(name)  # tells a file that is no Parquet
+        present = pq.read_schema(folder.file(name)).names
+        lacking = [column for column in TABLES[name].names if column not in present]
+        if lacking:
+            raise ContractError(
+                f"Table {name} in {folder.path} lacks the column {', '.join(lacking)}. `lendwell validate` lists every "
+                "fault; import or simulate the tables again."
+            )
+    return folder
+
+
+def _with_contracts(folder: TableFolder) -> TableFolder:
+    """A folder whose every contract holds; the same bytes are checked once in a process."""
+    if folder.identity not in _holding:
+        from data_contracts.suites import require_valid
+
+        require_valid(folder)
+        _holding.add(folder.identity)
+    return folder
 
 
 def _described(folder: TableFolder) -> Facts:
@@ -382,13 +438,24 @@ def _part(progress: Progress | None, low: float, high: float) -> Progress | None
     return lambda text, share: progress(text, low + (high - low) * share)
 
 
+def _require_file(out: Path) -> None:
+    """Tell before the work what would fail after it."""
+    if out.is_dir():
+        raise SourceError(f"{out} is a folder; name a file to write with --out.")
+    for parent in out.parents:
+        if parent.exists():
+            if not parent.is_dir():
+                raise SourceError(f"{out} cannot be written: {parent} is a file. Name another file with --out.")
+            return
+
+
 def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file beside its place and move it there when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         write(draft)
-        os.replace(draft, path)
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 

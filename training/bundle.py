@@ -21,7 +21,7 @@ from training.hybrid import HybridClassifier
 from training.reference import Reference
 
 FORMAT = 1
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Bundle:
             "feature_set": {"name": self.feature_set.name, "identity": self.feature_set.identity},
             "files": {name: file_sha256(folder / name) for name in _files(folder)},
         }
-        _write_json(folder / _MANIFEST, manifest)
-        return Bundle(**{**self.__dict__, "identity": file_sha256(folder / _MANIFEST)})
+        _write_json(folder / MANIFEST, manifest)
+        return Bundle(**{**self.__dict__, "identity": file_sha256(folder / MANIFEST)})
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
@@ -123,7 +123,7 @@ class Bundle:
         declared = feature_set(wanted["name"])
         if declared.identity != wanted["identity"]:
             raise BundleError(
-                f"The bundle {folder.name} was trained on feature set {wanted['name']} with identity "
+                f"The bundle {manifest['name']} was trained on feature set {wanted['name']} with identity "
                 f"{wanted['identity'][:12]}, here it is {declared.identity[:12]}: the declarations differ. Use the "
                 "version of Lendwell that trained it, or train anew."
             )
@@ -141,39 +141,40 @@ class Bundle:
             background_sequences=None if arrays is None else EventSequences(**arrays, sources=SOURCES, kinds=KINDS),
             scale=ScoreScale(**facts.pop("scale")),
             facts=facts,
-            identity=file_sha256(folder / _MANIFEST),
+            identity=file_sha256(folder / MANIFEST),
         )
 
 
 def verify(folder: Path) -> dict[str, Any]:
     """Check every byte of a bundle and return its manifest; `BundleError` names the first file at fault."""
-    path = folder / _MANIFEST
+    path = folder / MANIFEST
     if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {_MANIFEST}.")
+        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}.")
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version, files = manifest["format"], dict(manifest["files"])
+        version, bundle, files = manifest["format"], manifest["name"], dict(manifest["files"])
+        _ = manifest["decision_point"], manifest["feature_set"]["name"], manifest["feature_set"]["identity"]
     except (ValueError, KeyError, TypeError) as fault:
-        raise BundleError(f"{path} cannot be read; download the bundle from the registry again.") from fault
+        raise BundleError(f"{path} cannot be read. Restore the file, or train anew.") from fault
     if version != FORMAT:
-        raise BundleError(f"The bundle {folder.name} has format {version}; this version of Lendwell reads {FORMAT}.")
+        raise BundleError(f"The bundle {bundle} has format {version}; this version of Lendwell reads {FORMAT}.")
     present = _files(folder)
     for name in sorted({*files, *present}):
         if name not in files:
-            raise BundleError(f"The bundle {folder.name} holds {name}, which its manifest does not name.")
+            raise BundleError(f"The bundle {bundle} holds {name}, which its manifest does not name.")
         if name not in present:
-            raise BundleError(f"The bundle {folder.name} lacks {name}; download it from the registry again.")
+            raise BundleError(f"The bundle {bundle} lacks {name}. Restore the file, or train anew.")
         if file_sha256(folder / name) != files[name]:
             raise BundleError(
-                f"The bundle {folder.name} was changed: {name} does not have the SHA-256 of its manifest. "
-                "Download it from the registry again, or train anew."
+                f"The bundle {bundle} was changed: {name} does not have the SHA-256 of its manifest. "
+                "Restore the file, or train anew."
             )
     return manifest
 
 
 def _files(folder: Path) -> list[str]:
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) != _MANIFEST)
+    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) != MANIFEST)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -185,7 +185,9 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
 def _unknown(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1)
-    return f"there is no such key; did you mean {near[0]}?" if near else f"there is no such key; keys: {', '.join(known)}"
+    return (
+        f"there is no such key; did you mean {near[0]}?" if near else f"there is no such key; keys: {', '.join(known)}"
+    )
 
 
 def _keys(section: tuple[str, ...]) -> list[str]:

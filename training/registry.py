@@ -6,14 +6,16 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contracts.errors import LendwellError, RegistryError
-from training.bundle import Bundle, verify
+from data_contracts.errors import BundleError, LendwellError, RegistryError
+from data_contracts.folder import file_sha256
+from training.bundle import MANIFEST, Bundle, verify
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _MOST_TEXT = 500
+_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -162,13 +165,21 @@ class Registry:
             from mlflow.artifacts import download_artifacts
 
             source = self.client.get_model_version(model.name, model.version).source
+            identity = self.client.get_run(model.run_id).data.tags.get("bundle_identity") if model.run_id else None
             try:
                 found = Path(download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
             except (OSError, ValueError) as fault:
                 raise RegistryError(f"The files of {model.label} are gone from {source}; train anew.") from fault
         into.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(found, into)
-        verify(into)
+        try:
+            verify(into)
+            if identity and file_sha256(into / MANIFEST) != identity:
+                raise BundleError(f"The bundle {model.name} was changed: {MANIFEST} is not the one that was trained.")
+        except BundleError as fault:
+            raise BundleError(
+                f"{fault} It lies in {source}, as {model.label}; another version can be named instead."
+            ) from fault
         return into
 
     def load(self, model: str) -> tuple[Bundle, Registered]:
@@ -220,7 +231,17 @@ def _with_driver(uri: str) -> str:
 
 
 def _probe(uri: str) -> None:
-    """Connect once: MLflow would retry for minutes before it says that a database is not there."""
+    """Connect once: MLflow would retry for minutes before it says that a database or a server is not there."""
+    if uri.startswith(("http:", "https:")):
+        import httpx
+
+        try:
+            httpx.get(uri, timeout=_PATIENCE_SECONDS)
+        except (httpx.HTTPError, httpx.InvalidURL) as fault:
+            raise RegistryError(
+                f"The registry at {_place(uri)} gives no answer ({fault or type(fault).__name__}). "
+                "Check --tracking-uri and that it runs."
+            ) from fault
     if uri.startswith(("sqlite:", "postgresql")):
         from sqlalchemy import create_engine
 
@@ -229,23 +250,30 @@ def _probe(uri: str) -> None:
         engine.dispose()
 
 
+def _place(uri: str) -> str:
+    """A URI without the password that it may hold."""
+    return uri.rsplit("@", 1)[-1]
+
+
 def _safe(name: str) -> str:
     return name.replace("'", "")
 
 
 @contextmanager
 def _reported(tracking_uri: str) -> Iterator[None]:
-    """Turn faults of the store into one clear error."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
+    """Turn faults of the store into one clear error; what MLflow will have to change one day is not ours to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
-    try:
-        yield
-    except LendwellError:
-        raise
-    except (MlflowException, SQLAlchemyError, ImportError) as fault:
-        place = tracking_uri.rsplit("@", 1)[-1]
-        first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
-        raise RegistryError(
-            f"The registry at {place} cannot be used: {first_line[:_MOST_TEXT]}. Check --tracking-uri and that it runs."
-        ) from fault
+        try:
+            yield
+        except LendwellError:
+            raise
+        except (MlflowException, SQLAlchemyError, ImportError) as fault:
+            first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+            raise RegistryError(
+                f"The registry at {_place(tracking_uri)} cannot be used: {first_line[:_MOST_TEXT]}. "
+                "Check --tracking-uri and that it runs."
+            ) from fault

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data_contracts.errors import LendwellError, TrainingError
 from data_contracts.folder import TableFolder
 from features import batch, sequences
 from features.algebra import FeatureSet
@@ -120,20 +122,21 @@ def search(
     if not (trials or seconds):
         return None
     train = rows.sample.train
-    return tune(
-        rows.features.iloc[train],
-        rows.defaulted[train],
-        experiment.tuning.space,
-        groups=rows.customers.to_numpy()[train],
-        base=_boosted(experiment, {}),
-        n_trials=trials or None,
-        seconds=seconds,
-        n_folds=experiment.folds,
-        storage=storage,
-        study_name=study or experiment.name,
-        random_state=experiment.seed,
-        progress=progress,
-    )
+    with _parameters_reported(experiment):
+        return tune(
+            rows.features.iloc[train],
+            rows.defaulted[train],
+            experiment.tuning.space,
+            groups=rows.customers.to_numpy()[train],
+            base=_boosted(experiment, {}),
+            n_trials=trials or None,
+            seconds=seconds,
+            n_folds=experiment.folds,
+            storage=storage,
+            study_name=study or experiment.name,
+            random_state=experiment.seed,
+            progress=progress,
+        )
 
 
 def train(
@@ -168,7 +171,8 @@ def train(
     chosen = rows.sample.train
     features, events = rows.features.iloc[chosen], rows.events.take(chosen)
     groups = rows.customers.to_numpy()[chosen]
-    hybrid.fit(features, rows.defaulted[chosen], sequences=events, groups=groups, progress=progress)
+    with _parameters_reported(experiment):
+        hybrid.fit(features, rows.defaulted[chosen], sequences=events, groups=groups, progress=progress)
     drawn = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:BACKGROUND_ROWS])
     return Bundle(
         name=experiment.name,
@@ -181,6 +185,21 @@ def train(
         scale=ScoreScale.of(experiment.scale),
         facts=_facts(experiment, folder, rows, found),
     )
+
+
+@contextmanager
+def _parameters_reported(experiment: Experiment) -> Iterator[None]:
+    """Name the experiment where XGBoost or PyTorch refuses a parameter's value, which only they can judge."""
+    try:
+        yield
+    except LendwellError:
+        raise
+    except (ValueError, RuntimeError) as fault:  # XGBoost's own error is a ValueError
+        first_line = (str(fault).strip() or type(fault).__name__).splitlines()[0]
+        raise TrainingError(
+            f"Experiment {experiment.name} cannot be trained: {first_line}. Check the values in its [boosted], "
+            "[tabular_net] and [sequence_net]; --debug shows where."
+        ) from fault
 
 
 def _boosted(experiment: Experiment, found: dict[str, Any]) -> BoostedClassifier:
