@@ -33,24 +33,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from data_contracts.declare import Table
 from data_contracts.errors import DeclarationError
 from data_contracts.tables import TABLES
+from features.nodes import Node, as_of, days_between, feature, local_hour, node, when
+
+__all__ = [
+    "Aggregate", "Child", "Feature", "FeatureSet", "Node", "Reason", "Source", "as_of", "count", "days_between",
+    "days_since", "days_since_first", "distinct", "feature", "first", "latest", "local_hour", "maximum", "mean",
+    "minimum", "node", "slope", "source", "std", "total", "when",
+]  # fmt: skip
 
 US_PER_DAY = 86_400_000_000
 US_PER_MONTH = 30 * US_PER_DAY
 
 Group = Literal["application", "bureau", "consumption", "repayment"]
 
-COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-LOGICAL = (*COMPARISONS, "and", "or", "not", "isin", "is_missing")
-ARITHMETIC = ("add", "sub", "mul", "div", "least", "greatest", "coalesce", "when", "days_between", "local_hour")
-_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|"}
-_SIGNS |= {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 STATISTICS = (
     "count",
     "sum",
@@ -65,156 +67,6 @@ STATISTICS = (
     "days_since_first",
     "slope",
 )
-
-
-class Node:
-    """A value of one record, or of one applicant: a column, a constant, or an operation on such.
-
-    Nodes with the same meaning have the same `key`, so engines compute each of them once.
-
-    Examples
-    --------
-    >>> inquiries = Source("inquiries", TABLES["inquiries"], "bureau")
-    >>> inquiries.reason == "loan_approval"
-    (inquiries.reason == 'loan_approval')
-    >>> (inquiries.reason == "loan_approval").key
-    '["eq",["column","inquiries","reason"],["constant","loan_approval"]]'
-    """
-
-    __slots__ = ("args", "key", "op")
-
-    def __init__(self, op: str, *args: Any) -> None:
-        self.op = op
-        self.args = args
-        self.key: str = json.dumps(self.spec(), separators=(",", ":"), ensure_ascii=False)
-
-    def spec(self) -> list[Any]:
-        """Nested lists that say the same and can be written as JSON."""
-        return [self.op, *(arg.spec() if isinstance(arg, Node) else _plain(arg) for arg in self.args)]
-
-    def walk(self) -> Iterator[Node]:
-        """Every node of the expression, arguments before what uses them."""
-        for arg in self.args:
-            if isinstance(arg, Node):
-                yield from arg.walk()
-        yield self
-
-    @property
-    def is_logical(self) -> bool:
-        """Whether the value is true or false and never missing."""
-        return self.op in LOGICAL
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __repr__(self) -> str:
-        """The expression as it was written, for people."""
-        match self.op, self.args:
-            case "column", (owner, name):
-                return f"{owner}.{name}"
-            case (("feature" | "constant"), (value,)):
-                return str(value) if self.op == "feature" else repr(value)
-            case "as_of", _:
-                return "as_of"
-            case "not", (condition,):
-                return f"~{condition}"
-            case operation, (left, right) if operation in _SIGNS:
-                return f"({left} {_SIGNS[operation]} {right})"
-        return f"{self.op}({', '.join(map(str, self.args))})"
-
-    def __add__(self, other: Any) -> Node:
-        return Node("add", self, node(other))
-
-    def __sub__(self, other: Any) -> Node:
-        return Node("sub", self, node(other))
-
-    def __rsub__(self, other: Any) -> Node:
-        return Node("sub", node(other), self)
-
-    def __mul__(self, other: Any) -> Node:
-        return Node("mul", self, node(other))
-
-    def __truediv__(self, other: Any) -> Node:
-        return Node("div", self, node(other))
-
-    def __eq__(self, other: object) -> Node:  # type: ignore[override]
-        return Node("eq", self, node(other))
-
-    def __ne__(self, other: object) -> Node:  # type: ignore[override]
-        return Node("ne", self, node(other))
-
-    def __lt__(self, other: Any) -> Node:
-        return Node("lt", self, node(other))
-
-    def __le__(self, other: Any) -> Node:
-        return Node("le", self, node(other))
-
-    def __gt__(self, other: Any) -> Node:
-        return Node("gt", self, node(other))
-
-    def __ge__(self, other: Any) -> Node:
-        return Node("ge", self, node(other))
-
-    def __and__(self, other: Any) -> Node:
-        return Node("and", self, node(other))
-
-    def __or__(self, other: Any) -> Node:
-        return Node("or", self, node(other))
-
-    def __invert__(self) -> Node:
-        return Node("not", self)
-
-    def __bool__(self) -> bool:
-        raise TypeError("A node has no truth value while it is declared; combine conditions with &, | and ~.")
-
-    def isin(self, values: Iterable[str | float]) -> Node:
-        """Whether the value is one of `values`."""
-        return Node("isin", self, tuple(values))
-
-    def is_missing(self) -> Node:
-        """Whether the value is missing."""
-        return Node("is_missing", self)
-
-    def coalesce(self, other: Any) -> Node:
-        """The value, or `other` where it is missing."""
-        return Node("coalesce", self, node(other))
-
-    def clip(self, low: float | None = None, high: float | None = None) -> Node:
-        """The value, not below `low` and not above `high`; missing stays missing."""
-        clipped = self if low is None else Node("greatest", self, node(low))
-        return clipped if high is None else Node("least", clipped, node(high))
-
-
-def _plain(arg: Any) -> Any:
-    return list(arg) if isinstance(arg, tuple) else arg
-
-
-def node(value: Any) -> Node:
-    """A node as it is, anything else as a constant."""
-    return value if isinstance(value, Node) else Node("constant", value)
-
-
-def when(condition: Node, then: Any, otherwise: Any) -> Node:
-    """`then` where the condition holds, else `otherwise`."""
-    return Node("when", condition, node(then), node(otherwise))
-
-
-def days_between(start: Node, end: Node) -> Node:
-    """Days from `start` to `end`, with their fraction; negative when `end` is earlier."""
-    return Node("days_between", start, end)
-
-
-def local_hour(time: Node) -> Node:
-    """Hour of the day in China Standard Time, 0 to 23."""
-    return Node("local_hour", time)
-
-
-def feature(name: str) -> Node:
-    """The value of another feature of the same set."""
-    return Node("feature", name)
-
-
-as_of = Node("as_of")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from data_contracts.declare import Column
 from data_contracts.errors import DeclarationError
 from data_contracts.tables import APPLICATIONS
-from features.algebra import COMPARISONS, SOURCES, STATISTICS, Aggregate, Feature, Node
+from features.algebra import SOURCES, STATISTICS, Aggregate, Feature
+from features.nodes import COMPARISONS, Node
 
 _NUMERIC = ("int64", "float64", "bool")
 _OF_RECORDS = ("count", "days_since", "days_since_first")
