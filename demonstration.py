@@ -106,7 +106,7 @@ def run(
 
 
 def _served(model: str, tables: Path, out: Path, home: Home, progress: Progress | None) -> Facts:
-    """Start the endpoint, score the latest applications through it, and hold one answer against `score-batch`."""
+    """Start the endpoint, score the latest applications through it, and hold the answers against `score-batch`."""
     import pandas as pd
 
     from serving.client import ScoreClient, requests_from_tables
@@ -114,8 +114,11 @@ def _served(model: str, tables: Path, out: Path, home: Home, progress: Progress 
 
     folder = TableFolder.open(tables)
     applications = folder.read("applications", ["application_id", "applied_at"])
-    newest = applications.sort_values(["applied_at", "application_id"])["application_id"].tail(SCORED_REQUESTS)
-    requests = requests_from_tables(folder, newest.tolist())
+    if folder.dates == "relative":  # the latest hours of one made-up week are no sample of anything
+        chosen_rows = applications.sample(min(SCORED_REQUESTS, len(applications)), random_state=0)
+    else:
+        chosen_rows = applications.sort_values(["applied_at", "application_id"]).tail(SCORED_REQUESTS)
+    requests = requests_from_tables(folder, chosen_rows["application_id"].tolist())
     registry = home.registry()
     chosen = registry.find(model)
     bundle = registry.download(chosen, out / "serving" / "bundle")

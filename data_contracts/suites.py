@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.declare import Column, ForeignKey, Table
+from data_contracts.engine import connect
 from data_contracts.errors import ContractError, SourceError
 from data_contracts.findings import Finding, Tables, conform, shown
 from data_contracts.folder import TableFolder, arrow_schema, arrow_to_pandas
@@ -137,7 +138,7 @@ def check_tables(source: Path | TableFolder | Tables) -> list[Finding]:
         for name in names
         if name not in TABLES
     ]
-    with duckdb.connect() as engine:
+    with connect() as engine:
         check = _Check(engine)
         for name in names:
             if name in TABLES:
@@ -177,7 +178,6 @@ class _Check:
     rows: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.engine.execute("SET enable_progress_bar = false")
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")

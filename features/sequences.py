@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_contracts.engine import connect
 from data_contracts.errors import SourceError
 from data_contracts.folder import TableFolder
 from data_contracts.tables import TABLES
@@ -97,7 +98,7 @@ def from_folder(folder: TableFolder, length: int) -> EventSequences:
         for number, source in enumerate(TOKEN_SOURCES, start=1)
         if source.table in folder.tables
     ]
-    with duckdb.connect(config={"threads": 2, "memory_limit": "2GB"}) as connection:
+    with connect(threads=2, memory_limit="2GB") as connection:
         try:
             connection.execute(
                 "create temp table apps as select customer_id, applied_at as as_of, "

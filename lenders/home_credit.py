@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 
+from data_contracts.engine import connect
 from data_contracts.errors import SourceError
 from data_contracts.folder import Dates
 from lenders.catalogue import Progress
@@ -54,10 +55,7 @@ def import_tables(source: Path, progress: Progress | None = None) -> tuple[dict[
     Records of customers who are in no application file are left out; a warning in the log counts them by file.
     """
     paths = _find_files(source)
-    with TemporaryDirectory(prefix="lendwell-") as spill, duckdb.connect() as engine:
-        engine.execute(
-            f"SET enable_progress_bar = false; SET memory_limit = '{_MEMORY}'; SET temp_directory = '{spill}'"
-        )
+    with TemporaryDirectory(prefix="lendwell-") as spill, connect(memory_limit=_MEMORY, temp_directory=spill) as engine:
         engine.execute(MACROS)
         _stage_applications(engine, {name: path for name, path in paths.items() if name in APPLICATION_FILES})
         for child in CHILDREN:

@@ -13,6 +13,7 @@ from data_contracts.errors import BundleError
 from training.estimator import FitError, Floats, Integers, class_folds
 
 _STEEPEST = 50.0
+_ENOUGH_TO_CHOOSE = 200
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def choose_calibrator(
 ) -> CalibratorChoice:
     """Choose among Platt, beta and isotonic by out-of-fold log loss; of equals the simplest wins.
 
+    With fewer than 200 rows of either class only Platt is fitted: what more freedom gains there is noise.
+
     Parameters
     ----------
     log_odds : ndarray, shape (n,)
@@ -132,17 +135,19 @@ def choose_calibrator(
 
     Examples
     --------
-    >>> z = np.linspace(-3, 3, 400)
-    >>> y = (np.arange(400) * 0.618 % 1 < 1 / (1 + np.exp(-z))).astype(int)
+    >>> z = np.linspace(-3, 3, 1000)
+    >>> y = (np.arange(1000) * 0.618 % 1 < 1 / (1 + np.exp(-z))).astype(int)
     >>> sorted(choose_calibrator(z, y).log_loss)
     ['beta', 'isotonic', 'platt']
     """
     log_odds, y = np.asarray(log_odds, dtype=np.float64), np.asarray(y, dtype=np.int64)
     if not np.isfinite(log_odds).all():
         raise FitError("log-odds to calibrate must be finite")
-    unseen = {kind: np.empty(len(y)) for kind in CALIBRATORS}
+    few = min(int(y.sum()), int((1 - y).sum())) < _ENOUGH_TO_CHOOSE
+    candidates = {kind: fitted for kind, fitted in CALIBRATORS.items() if kind == "platt" or not few}
+    unseen = {kind: np.empty(len(y)) for kind in candidates}
     for train, test in class_folds(y, n_folds, seed, groups, use="choosing the calibrator"):
-        for kind, calibrator in CALIBRATORS.items():
+        for kind, calibrator in candidates.items():
             unseen[kind][test] = calibrator.fit(log_odds[train], y[train])(log_odds[test])
     loss = {kind: log_loss(z, y) for kind, z in unseen.items()}
     chosen = min(loss, key=lambda kind: (round(loss[kind], 6), list(loss).index(kind)))

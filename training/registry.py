@@ -163,13 +163,16 @@ class Registry:
         """Copy a version's bundle into a new folder and verify it."""
         with _reported(self.tracking_uri):
             from mlflow.artifacts import download_artifacts
+            from mlflow.exceptions import MlflowException
 
             source = self.client.get_model_version(model.name, model.version).source
             identity = self.client.get_run(model.run_id).data.tags.get("bundle_identity") if model.run_id else None
             try:
                 found = Path(download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
-            except (OSError, ValueError) as fault:
-                raise RegistryError(f"The files of {model.label} are gone from {source}; train anew.") from fault
+            except (OSError, ValueError, MlflowException) as fault:
+                raise RegistryError(
+                    f"The files of {model.label} cannot be had from {source} ({fault}). Restore them, or train anew."
+                ) from fault
         into.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(found, into)
         try:

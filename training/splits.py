@@ -58,7 +58,8 @@ def divide(customers: pd.Series, applied_at: pd.Series, split: Split, seed: int)
         in_test = customers.isin(drawn).to_numpy()
         sample = Sample(np.flatnonzero(~in_test), np.flatnonzero(in_test), (), None)
     else:
-        cutoff = applied_at.sort_values().iloc[int(len(applied_at) * (1.0 - split.test_share))]
+        latest = applied_at.sort_values().iloc[int(len(applied_at) * (1.0 - split.test_share)) :]
+        cutoff = latest.min()
         in_test = (applied_at >= cutoff).to_numpy()
         returning = ~in_test & customers.isin(customers[in_test]).to_numpy()
         left_out = LeftOut(
