@@ -58,7 +58,7 @@ def _options(
     _flags.update(json=as_json, debug=debug)
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell simulate --out tables --customers 5000[/]")
 def simulate(
     out: OutDir,
     customers: Annotated[int, typer.Option(help="Number of customers.")] = 20_000,
@@ -73,7 +73,7 @@ def simulate(
     _tell(facts)
 
 
-@app.command("import")
+@app.command("import", epilog="Example: [bold]lendwell import home-credit kaggle_files --out tables[/]")
 def import_(
     lender: Annotated[str, typer.Argument(help="Whose files they are, such as home-credit.")],
     source: Annotated[Path, typer.Argument(help="Folder of the lender's raw files (CSV or Parquet).")],
@@ -87,7 +87,7 @@ def import_(
     _tell(facts)
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell validate tables[/]")
 def validate(data: Annotated[Path, typer.Argument(help="Folder of canonical tables.")]) -> None:
     """Check every table against its contract: types, ranges, categories, keys, references, order in time, freshness."""
     import pipeline
@@ -97,7 +97,7 @@ def validate(data: Annotated[Path, typer.Argument(help="Folder of canonical tabl
     _tell({**facts, "contracts": "all hold"})
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell features --data tables --out features.parquet[/]")
 def features(
     data: Annotated[Path | None, typer.Option(help="Folder of canonical tables.")] = None,
     out: Annotated[Path | None, typer.Option(help="Parquet file to write; with --catalog, HTML.")] = None,
@@ -118,8 +118,11 @@ def features(
         from features import batch
         from features.sets import feature_set as declared
 
-        for source, sql in batch.explain(TableFolder.open(data), declared(feature_set)).items():
-            typer.echo(f"-- {source}\n{sql};\n")
+        queries = batch.explain(TableFolder.open(data), declared(feature_set))
+        if _flags["json"]:
+            _tell({"sql": dict(queries)})
+        else:
+            typer.echo("\n".join(f"-- {source}\n{sql};\n" for source, sql in queries.items()))
         return
     if out is None:
         raise LendwellError("Give --out, the Parquet file to write.")
@@ -128,12 +131,12 @@ def features(
     _tell(facts)
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell tune simulated --data tables --trials 20[/]")
 def tune(
     experiment: Annotated[str, typer.Argument(help="Name of an experiment, or path of its TOML.")],
     data: Data,
-    trials: Annotated[int | None, typer.Option(help="Trials wanted, earlier ones counted.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Time budget of this call.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials wanted, earlier ones counted.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Time budget of this call.")] = None,
     home: HomePath = _HOME,
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -146,7 +149,7 @@ def tune(
     _tell(facts)
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell train simulated --data tables --report report.html[/]")
 def train(
     experiment: Annotated[str, typer.Argument(help="Name of an experiment, or path of its TOML.")],
     data: Data,
@@ -162,7 +165,7 @@ def train(
     _tell(facts)
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell evaluate --model simulated --data newer_tables --out report.html[/]")
 def evaluate(
     model: Model,
     data: Data,
@@ -178,7 +181,7 @@ def evaluate(
     _tell(facts)
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell promote simulated/2[/]")
 def promote(
     model: Annotated[str, typer.Argument(help="NAME/VERSION or NAME@ALIAS.")],
     home: HomePath = _HOME,
@@ -190,7 +193,7 @@ def promote(
     _tell(pipeline.promote(model, _home(home, tracking_uri)))
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell serve --model simulated --port 3000[/]")
 def serve(
     model: Model,
     host: Annotated[str, typer.Option(help="An address of this machine.")] = "127.0.0.1",
@@ -205,7 +208,7 @@ def serve(
     raise typer.Exit(pipeline.serve(model, _home(home, tracking_uri, log_url), host=host, port=port))
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell score request.json --url http://127.0.0.1:3000[/]")
 def score(
     request: Annotated[Path | None, typer.Argument(help="A score request as JSON.")] = None,
     data: Annotated[Path | None, typer.Option(help="Or: the folder of tables an application is taken from.")] = None,
@@ -224,7 +227,9 @@ def score(
     _tell(pipeline.score(place, model=model, request=request, data=data, application=application, url=url))
 
 
-@app.command("score-batch")
+@app.command(
+    "score-batch", epilog="Example: [bold]lendwell score-batch --model simulated --data tables --out scores.parquet[/]"
+)
 def score_batch(
     model: Model,
     data: Data,
@@ -232,7 +237,7 @@ def score_batch(
     home: HomePath = _HOME,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Score every application of a folder."""
+    """Score every application of a folder: application_id, pd and score, as Parquet."""
     import pipeline
 
     with _progress() as progress:
@@ -240,7 +245,7 @@ def score_batch(
     _tell(facts)
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell monitor --model simulated --out drift[/]")
 def monitor(
     model: Model,
     out: Annotated[Path, typer.Option(help="Folder of drift.html and drift.json.")] = Path("drift"),
@@ -255,7 +260,7 @@ def monitor(
     _tell(pipeline.monitor(model, out, _home(home, tracking_uri, log_url), since=since))
 
 
-@app.command()
+@app.command(epilog="Example: [bold]lendwell demo --lender home-credit --source kaggle_files[/]")
 def demo(
     lender: Annotated[str, typer.Option(help="simulated, or a lender of `import` with --source.")] = "simulated",
     source: Annotated[Path | None, typer.Option(help="Folder of the lender's raw files.")] = None,

@@ -101,8 +101,10 @@ class TableFolder:
     def file(self, name: str) -> Path:
         """Path of a table's Parquet file; `SourceError` where the folder lacks it."""
         path = self.path / f"{name}.parquet"
-        if name not in self.hashes or not path.is_file():
+        if name not in self.hashes:
             raise SourceError(f"{self.path} has no table {name}; it has {', '.join(self.tables) or 'none'}.")
+        if not path.is_file():
+            raise SourceError(f"{path} is gone, though lender.json lists it. Import or simulate the tables again.")
         return path
 
     def read(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:

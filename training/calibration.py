@@ -12,7 +12,9 @@ from sklearn.isotonic import isotonic_regression
 from data_contracts.errors import BundleError
 from training.estimator import FitError, Floats, Integers, class_folds
 
-_STEEPEST = 50.0
+# Out of fold a nearly constant part would be stretched without bound; trained on all rows it is less constant.
+_STEEPEST = 3.0
+_FARTHEST = 50.0
 _ENOUGH_TO_CHOOSE = 200
 
 
@@ -169,7 +171,8 @@ def fit_log_odds(terms: Floats, y: Integers) -> tuple[Floats, float]:
     Parameters
     ----------
     terms : ndarray, shape (n, k)
-        Log-odds to be added up. Weights end at 50, so that terms which separate the classes stay finite.
+        Log-odds to be added up. Weights end at 3, so that neither terms which separate the classes nor nearly
+        constant ones are stretched without bound.
     y : ndarray of 0/1, shape (n,)
         1 = bad.
 
@@ -192,7 +195,7 @@ def fit_log_odds(terms: Floats, y: Integers) -> tuple[Floats, float]:
         return log_loss(z, y), np.append(scaled.T @ error, error.sum()) / len(y)
 
     start = np.append(scale / n_terms, odds)
-    bounds = [(0.0, _STEEPEST * s) for s in scale] + [(-_STEEPEST, _STEEPEST)]
+    bounds = [(0.0, _STEEPEST * s) for s in scale] + [(-_FARTHEST, _FARTHEST)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-12})
     weights = found.x[:-1] / scale
     return weights, float(found.x[-1] - centre @ weights)

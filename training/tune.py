@@ -125,7 +125,7 @@ def tune(
     _, labels = binary_labels(y)
     folds = list(class_folds(labels, n_folds, random_state, groups, use="tuning"))
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         study = _study(space, np.shape(X), storage, study_name, random_state)
         finished = len(_finished(study))

@@ -1,0 +1,148 @@
+"""Experiments: TOML that is checked as a whole, so that one message lists every fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from data_contracts.errors import DeclarationError
+from features.sets import feature_set
+from training.experiment import Experiment, experiment_names, read_experiment
+
+GOOD = """
+name = "cash_loans"
+feature_set = "application_v1"
+
+[target]
+kind = "dpd"
+dpd = 60
+
+[split]
+method = "out_of_time"
+"""
+
+
+@pytest.fixture
+def toml(tmp_path: Path):
+    def write(text: str) -> str:
+        path = tmp_path / "experiment.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def faults(path: str) -> list[str]:
+    with pytest.raises(DeclarationError) as caught:
+        read_experiment(path)
+    return str(caught.value).splitlines()[1:]
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_experiment_that_comes_with_lendwell(name):
+    experiment = read_experiment(name)
+    assert experiment.name == name
+    assert feature_set(experiment.feature_set).names
+    assert experiment.text.startswith("#")
+    assert "text" not in experiment.model_dump()
+    assert read_experiment(name.replace("_", "-")) == experiment
+
+
+def test_there_are_experiments_for_both_lenders():
+    assert {"simulated", "home_credit"} <= set(experiment_names())
+
+
+def test_what_is_not_declared_has_its_default(toml):
+    experiment = read_experiment(toml(GOOD))
+    assert (experiment.target.dpd, experiment.target.months_on_book) == (60, 6)
+    assert experiment.parts == ("boosted", "tabular_net", "sequence_net")
+    assert (experiment.tuning.trials, experiment.boosted) == (0, {})
+
+
+def test_what_a_bundle_keeps_reads_back(toml):
+    experiment = read_experiment(toml(GOOD))
+    again = Experiment.model_validate(experiment.model_dump(mode="json"))
+    assert again == experiment.model_copy(update={"text": ""})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("dpd = 60", "dpdd = 60", "- target.dpdd: there is no such key; did you mean dpd?"),
+        ("dpd = 60", "dpd = 0", "- target.dpd: Input should be greater than or equal to 1"),
+        ('kind = "dpd"', 'kind = "rumour"', "- target.kind: Input should be 'dpd' or 'label'"),
+        ('name = "cash_loans"', "", "- name: is missing"),
+        ('"cash_loans"', '"Cash Loans"', "- name: String should match pattern '^[a-z][a-z0-9_]{0,63}$'"),
+        ("[split]\nmethod", "[spilt]\nmethod", "- spilt: there is no such key; did you mean split?"),
+        ("[target]", "parts = []\n[target]", "- parts: Tuple should have at least 1 item after validation, not 0"),
+        ("application_v1", "application_v0", "- There is no feature set 'application_v0'; there are: application_v1."),
+        ("[split]", "[boosted]\ngama = 3\n[split]", "- boosted.gama: there is no such key; did you mean gamma?"),
+        ("[split]", '[boosted]\nmax_depth = "deep"\n[split]', "- boosted.max_depth: 'deep' is no int"),
+        ("[split]", "[boosted]\nn_seeds = true\n[split]", "- boosted.n_seeds: True is no int"),
+        ("[split]", "boosted = 3\n[split]", "- target.boosted: there is no such key; keys: dpd, kind, months_on_book"),
+        (
+            "[split]",
+            "[tuning]\ntrials = 3\n[tuning.space]\nmax_depth = { low = 4, high = 2 }\n[split]",
+            "- search space of the tuning: max_depth: low 4 is above high 2",
+        ),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_by_its_place(toml, before, after, fault):
+    assert before in GOOD
+    assert fault in faults(toml(GOOD.replace(before, after)))
+
+
+def test_a_number_may_be_whole_where_a_fraction_is_meant(toml):
+    experiment = read_experiment(toml(GOOD + "[boosted]\nreg_lambda = 2\n"))
+    assert experiment.boosted == {"reg_lambda": 2}
+
+
+def test_all_faults_are_listed_at_once(toml):
+    wrong = GOOD.replace("dpd = 60", "dpd = -1").replace("method", "methood")
+    listed = faults(toml(wrong + "[sequence_net]\nhiddn = 8\n[tabular_net]\nk = 1.5\n"))
+    assert [line.split(":")[0] for line in sorted(listed)] == [
+        "- sequence_net.hiddn",
+        "- split.method",
+        "- split.methood",
+        "- tabular_net.k",
+        "- target.dpd",
+    ]
+
+
+def test_no_toml_at_all(toml):
+    with pytest.raises(DeclarationError, match=r"is no valid TOML: .* \(at line 1, column 6\)"):
+        read_experiment(toml("name - 3"))
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    path = tmp_path / "experiment.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(DeclarationError, match="is no text in UTF-8"):
+        read_experiment(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nobody", "There is no experiment 'nobody'; there are .*home_credit.*or give the path of a .toml file"),
+        ("none/here.toml", "There is no experiment file none/here.toml"),
+    ],
+)
+def test_an_experiment_that_is_not_there(name, told):
+    with pytest.raises(DeclarationError, match=told):
+        read_experiment(name)
+
+
+def test_declared_in_python_it_is_checked_too():
+    with pytest.raises(ValidationError, match=r"boosted\.depth: there is no such key"):
+        Experiment.model_validate(
+            {
+                "name": "x",
+                "feature_set": "application_v1",
+                "target": {"kind": "label"},
+                "split": {"method": "random"},
+                "boosted": {"depth": 3},
+            }
+        )

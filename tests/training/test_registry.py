@@ -1,0 +1,157 @@
+"""The registry on real MLflow, on SQLite and on real PostgreSQL: who is champion, and what is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_contracts.errors import BundleError, RegistryError
+from training.bundle import Bundle
+from training.registry import Registered, Registry, download_bundle
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of its own for every kind of database: MLflow takes seconds to lay one out."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/deep/mlflow.db"
+    import psycopg
+
+    server = request.getfixturevalue("postgres")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE mlflow")
+    return server.replace("/postgres?", "/mlflow?")
+
+
+@pytest.fixture(scope="module")
+def registry(uri: str, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(uri, tmp_path_factory.mktemp("artifacts"))
+
+
+def logged(registry: Registry, tiny, name: str) -> str:
+    return registry.log_run(
+        name,
+        params={"boosted.max_depth": 2, "long": "x" * 5000},
+        metrics={"auc": 0.75},
+        tags={"bundle_identity": tiny.bundle.identity},
+        artifacts={"bundle": tiny.path},
+    )
+
+
+@pytest.fixture(scope="module")
+def versions(registry: Registry, tiny) -> tuple[Registered, Registered]:
+    """Two versions of `two`: the champion and its challenger."""
+    run_id = logged(registry, tiny, "two")
+    return registry.register("two", run_id), registry.register("two", run_id)
+
+
+def test_the_first_is_champion_and_the_next_its_challenger(versions):
+    assert [(version.label, version.aliases) for version in versions] == [
+        ("two/1", ("champion",)),
+        ("two/2", ("challenger",)),
+    ]
+
+
+def test_a_run_keeps_what_was_logged(registry, tiny):
+    run = registry.client.get_run(logged(registry, tiny, "kept"))
+    assert run.info.status == "FINISHED"
+    assert run.data.params["boosted.max_depth"] == "2"
+    assert run.data.params["long"].startswith("xxx")
+    assert run.data.metrics == {"auc": 0.75}
+    assert run.data.tags["bundle_identity"] == tiny.bundle.identity
+    registry.log_to_run(run.info.run_id, {"ks": 0.4}, {"later": tiny.path / "facts.json"})
+    assert registry.client.get_run(run.info.run_id).data.metrics == {"auc": 0.75, "ks": 0.4}
+    assert [file.path for file in registry.client.list_artifacts(run.info.run_id, "later")] == ["later/facts.json"]
+
+
+def test_a_run_that_breaks_off_is_marked_as_failed(registry, tmp_path):
+    with pytest.raises(OSError, match="none"):
+        registry.log_run("broken", params={}, metrics={}, tags={}, artifacts={"bundle": tmp_path / "none"})
+    experiment = registry.client.get_experiment_by_name("broken")
+    assert [run.info.status for run in registry.client.search_runs([experiment.experiment_id])] == ["FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [("two", "two/1"), ("two@champion", "two/1"), ("two@challenger", "two/2"), ("two/2", "two/2")],
+)
+def test_a_model_is_found_by_name_alias_or_version(registry, versions, model, label):
+    assert registry.find(model).label == label
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("nobody", r"no model 'nobody' \(it has: .*two.*\). Train one with `lendwell train`"),
+        ("", "no model ''"),
+        ("two/7", "'two' has no version 7; versions: 1, 2"),
+        ("two/x", "'two' has no version x; versions: 1, 2"),
+        ("two@shadow", "'two' has no shadow. Name one with `lendwell promote two/VERSION`; versions: 1, 2"),
+        ("two' OR name LIKE '%", "no model"),
+    ],
+)
+def test_a_model_that_is_not_there(registry, versions, model, told):
+    with pytest.raises(RegistryError, match=told):
+        registry.find(model)
+
+
+def test_what_is_loaded_is_what_was_trained(registry, versions, tiny):
+    bundle, registered = registry.load("two@challenger")
+    assert (bundle.identity, registered.label) == (tiny.bundle.identity, "two/2")
+
+
+def test_a_challenger_that_is_promoted_is_challenger_no_more(registry, tiny):
+    run_id = logged(registry, tiny, "rising")
+    for _ in range(2):
+        registry.register("rising", run_id)
+    assert registry.promote("rising@challenger").aliases == ("champion",)
+    assert registry.find("rising").label == "rising/2"
+    with pytest.raises(RegistryError, match="has no challenger"):
+        registry.find("rising@challenger")
+    assert registry.promote("rising/1").aliases == ("champion",)
+    assert registry.register("rising", run_id).aliases == ("challenger",)
+
+
+def test_a_bundle_is_downloaded_by_alias_or_number(registry, versions, uri, tiny, tmp_path):
+    folder = download_bundle(uri, "two", "2", tmp_path / "bundles")
+    assert folder.name == "two-2"
+    assert Bundle.load(folder).identity == tiny.bundle.identity
+    assert download_bundle(uri, "two", "champion", tmp_path / "bundles").name == "two-1"
+
+
+def stored(registry: Registry, name: str) -> Path:
+    return next(path for path in (registry.artifacts / name).rglob("bundle") if path.is_dir())
+
+
+@pytest.mark.parametrize("file", ["model/hybrid.json", "manifest.json"])
+def test_a_bundle_changed_in_the_store_is_never_promoted(registry, tiny, file, request):
+    name = "changed_" + file.split("/")[-1].removesuffix(".json")
+    registry.register(name, logged(registry, tiny, name))
+    victim = stored(registry, name) / file
+    victim = victim if victim.is_file() else next((stored(registry, name) / "model").glob("*.json"))
+    victim.write_text(victim.read_text() + " ")
+    for attempt in (registry.promote, registry.load):
+        with pytest.raises(BundleError, match=f"{victim.name} .* as {name}/1; another version can be named"):
+            attempt(f"{name}/1")
+
+
+def test_a_bundle_whose_files_are_gone(registry, tiny):
+    registry.register("gone", logged(registry, tiny, "gone"))
+    folder = stored(registry, "gone")
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(RegistryError, match=r"files of gone/1 cannot be had from file:.* Restore them"):
+        registry.load("gone")
+
+
+def test_a_password_is_not_told(tmp_path):
+    with pytest.raises(RegistryError, match="Check --tracking-uri") as caught:
+        Registry("postgresql://reader:secret@127.0.0.1:9/mlflow", tmp_path)
+    assert "secret" not in str(caught.value)
+    assert "127.0.0.1:9/mlflow" in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "gopher://127.0.0.1"])
+def test_no_server_there_and_no_such_store(tmp_path, uri):
+    with pytest.raises(RegistryError, match=f"The registry at {uri} "):
+        Registry(uri, tmp_path)
