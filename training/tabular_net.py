@@ -26,7 +26,8 @@ class QuantileNormalizer:
     """Map each feature to a normal scale by the ranks it had in training; NaN stays NaN.
 
     A value that many rows share gets the middle of its ranks; between two known values the map is linear, beyond
-    the known ones it stays at the edge. A feature without any value maps to 0.
+    the known ones it stays at the edge. A feature without any value maps to 0. Values count to single precision, as
+    they do in XGBoost: two that differ in their last bits must not stand on two sides of a step.
 
     Examples
     --------
@@ -43,7 +44,7 @@ class QuantileNormalizer:
     @classmethod
     def learn(cls, X: Floats, knots: int = 128) -> QuantileNormalizer:
         """Learn the ranks of at most `knots` values per feature."""
-        columns = [_knots(column[~np.isnan(column)], knots) for column in X.T]
+        columns = [_knots(column[~np.isnan(column)], knots) for column in _single(X).T]
         height = max(2, *(len(values) for values, _ in columns)) if columns else 2
         padded = [[np.pad(part, (0, height - len(part)), mode="edge") for part in column] for column in columns]
         values, scores = np.moveaxis(np.array(padded), 0, 2)
@@ -51,6 +52,7 @@ class QuantileNormalizer:
 
     def transform(self, X: Floats) -> Floats:
         """Normal scores of X, shape (n, n_features)."""
+        X = _single(X)
         if len(X) == 1:  # one request: a comparison with all knots at once beats a loop over the features
             right = (self.values < X).sum(axis=0, keepdims=True)
         else:
@@ -242,6 +244,12 @@ class TabularNetClassifier(RowClassifier):
             n_blocks=self.n_blocks,
             dropout=self.dropout,
         )
+
+
+def _single(X: Floats) -> Floats:
+    """Values rounded to single precision, kept as doubles."""
+    with np.errstate(over="ignore"):
+        return X.astype(np.float32).astype(np.float64)
 
 
 def _knots(known: Floats, most: int) -> tuple[Floats, Floats]:
