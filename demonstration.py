@@ -13,7 +13,8 @@ from typing import Any
 import pipeline
 from data_contracts.errors import SourceError
 from data_contracts.folder import TableFolder
-from pipeline import Facts, Home, Progress
+from pipeline import Facts, Progress
+from workspace import Home
 
 SCORED_REQUESTS = 200
 _EXPERIMENTS = {"simulated": "simulated", "home-credit": "home_credit"}

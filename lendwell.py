@@ -16,7 +16,8 @@ import typer
 from data_contracts.errors import LendwellError
 
 if TYPE_CHECKING:
-    from pipeline import Home, Progress
+    from pipeline import Progress
+    from workspace import Home
 
 app = typer.Typer(
     name="lendwell",
@@ -310,7 +311,7 @@ def _fail(fault: LendwellError, code: int) -> None:
 
 
 def _home(path: Path, tracking_uri: str | None = None, log_url: str | None = None) -> Home:
-    from pipeline import Home
+    from workspace import Home
 
     return Home(path, tracking_uri, log_url)
 

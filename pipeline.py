@@ -7,71 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contracts.errors import ContractError, LendwellError, SourceError
+from data_contracts.errors import LendwellError, SourceError
 from data_contracts.folder import TableFolder, write_tables
-from data_contracts.tables import TABLES
+from workspace import Home, mark_sound, opened, require_file, with_columns, with_contracts, write_whole
 
 if TYPE_CHECKING:
-    from training.registry import Registry
     from training.run import Rows
 
 Progress = Callable[[str, float], None]
 Facts = dict[str, Any]
-_holding: set[str] = set()  # identities of folders whose contracts were seen to hold: the demo checks its own once
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where runs, registry and decision log lie.
-
-    Parameters
-    ----------
-    path : Path
-        Folder for what is not given by URL.
-    tracking_uri, log_url : str, optional
-        MLflow's store and the decision log; SQLite files in the folder by default, PostgreSQL by URL.
-    """
-
-    path: Path
-    tracking_uri: str | None = None
-    log_url: str | None = None
-
-    def registry(self) -> Registry:
-        """Open runs and registry."""
-        from training.registry import Registry
-
-        self._require_folder()
-        uri = self.tracking_uri or f"sqlite:///{self.path.resolve() / 'mlflow.db'}"
-        return Registry(uri, self.path / "artifacts")
-
-    @property
-    def log(self) -> str:
-        """Address of the decision log."""
-        if self.log_url:
-            return self.log_url
-        self._require_folder()
-        self.path.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{self.path.resolve() / 'decisions.db'}"
-
-    @property
-    def studies(self) -> str:
-        """Address of Optuna's studies."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{self.path.resolve() / 'tuning.db'}"
-
-    def _require_folder(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise SourceError(f"{self.path} is no folder; name one for runs, registry and decision log with --home.")
 
 
 def simulate(out: Path, *, customers: int, months: int, seed: int, progress: Progress | None = None) -> Facts:
@@ -93,15 +45,14 @@ def import_lender(lender: str, source: Path, out: Path, *, progress: Progress | 
         progress("contracts", 0.8)
     require_valid(tables)
     folder = write_tables(out, tables, lender=lender.replace("-", "_"), dates=dates)
-    _holding.add(folder.identity)
+    mark_sound(folder)
     return _described(folder)
 
 
 def validate(data: Path) -> Facts:
     """Check every table of a folder against its contract."""
-    folder = _opened(data)
-    _holding.discard(folder.identity)
-    return _described(_with_contracts(folder))
+    folder = opened(data)
+    return _described(with_contracts(folder, again=True))
 
 
 def write_features(data: Path, feature_set_name: str, out: Path, *, progress: Progress | None = None) -> Facts:
@@ -110,9 +61,9 @@ def write_features(data: Path, feature_set_name: str, out: Path, *, progress: Pr
     from features.sets import feature_set
 
     declared = feature_set(feature_set_name)
-    _require_file(out)
-    matrix = batch.compute(_with_contracts(_opened(data)), declared, progress=progress)
-    _write_whole(out, lambda path: matrix.reset_index().to_parquet(path, index=False))
+    require_file(out)
+    matrix = batch.compute(with_contracts(opened(data)), declared, progress=progress)
+    write_whole(out, lambda path: matrix.reset_index().to_parquet(path, index=False))
     return {"file": str(out), "rows": len(matrix), "features": len(declared.names), "identity": declared.identity}
 
 
@@ -122,9 +73,9 @@ def write_catalogue(feature_set_name: str, out: Path) -> Facts:
     from features.sets import feature_set
 
     declared = feature_set(feature_set_name)
-    _require_file(out)
+    require_file(out)
     page = catalogue_html(declared)
-    _write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
+    write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
     return {"file": str(out), "features": len(declared.names), "identity": declared.identity}
 
 
@@ -141,7 +92,7 @@ def tune(
     from training import run
     from training.experiment import read_experiment
 
-    experiment, folder = read_experiment(experiment_name), _with_contracts(_opened(data))
+    experiment, folder = read_experiment(experiment_name), with_contracts(opened(data))
     rows = run.prepare_for(experiment, folder, progress)
     found = run.search(
         experiment,
@@ -171,11 +122,11 @@ def train(
     from training import run
     from training.experiment import read_experiment
 
-    experiment, folder = read_experiment(experiment_name), _opened(data)
+    experiment, folder = read_experiment(experiment_name), opened(data)
     if report is not None:
-        _require_file(report)
+        require_file(report)
     registry = home.registry()
-    _with_contracts(folder)
+    with_contracts(folder)
     rows = run.prepare_for(experiment, folder, _part(progress, 0.0, 0.2))
     best = run.search(
         experiment, rows, storage=home.studies, study=_study(experiment, folder), progress=_part(progress, 0.2, 0.4)
@@ -208,7 +159,7 @@ def train(
         )
         registered = registry.register(experiment.name, run_id)
         if report is not None:
-            _write_whole(report, lambda path: shutil.copyfile(page, path))
+            write_whole(report, lambda path: shutil.copyfile(page, path))
     return {
         "model": registered.label,
         "aliases": list(registered.aliases),
@@ -235,11 +186,11 @@ def evaluate_model(
     """Measure a registered bundle on a folder with outcomes and write the reviewer's report."""
     from evaluation.run import evaluate
 
-    _require_file(out)
+    require_file(out)
     bundle, registered = home.registry().load(model)
     created = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
-    measured = evaluate(bundle, _with_contracts(_opened(data)), created=created, progress=progress)
-    _write_whole(out, lambda path: path.write_text(measured.report, encoding="utf-8"))
+    measured = evaluate(bundle, with_contracts(opened(data)), created=created, progress=progress)
+    write_whole(out, lambda path: path.write_text(measured.report, encoding="utf-8"))
     return {"model": registered.label, "rows": measured.rows, **measured.figures(), "report": str(out)}
 
 
@@ -256,8 +207,8 @@ def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Prog
 
     from features import batch, sequences
 
-    _require_file(out)
-    folder = _with_columns(_opened(data))
+    require_file(out)
+    folder = with_columns(opened(data))
     bundle, registered = home.registry().load(model)
     matrix = batch.compute(folder, bundle.feature_set, progress=progress)
     background = bundle.background_sequences
@@ -268,7 +219,7 @@ def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Prog
     scored = pd.DataFrame(
         {"application_id": matrix.index, "pd": expit(log_odds), "score": bundle.scale.points(log_odds)}
     )
-    _write_whole(out, lambda path: scored.to_parquet(path, index=False))
+    write_whole(out, lambda path: scored.to_parquet(path, index=False))
     return {
         "model": registered.label,
         "bundle_identity": bundle.identity,
@@ -357,8 +308,8 @@ def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None)
     ]
     page = build_drift_report(result, facts=facts, features=bundle.feature_set.features)
     out.mkdir(parents=True, exist_ok=True)
-    _write_whole(out / "drift.html", lambda path: path.write_text(page, encoding="utf-8"))
-    _write_whole(out / "drift.json", lambda path: path.write_text(result.to_json(), encoding="utf-8"))
+    write_whole(out / "drift.html", lambda path: path.write_text(page, encoding="utf-8"))
+    write_whole(out / "drift.json", lambda path: path.write_text(result.to_json(), encoding="utf-8"))
     return {
         "model": registered.label,
         "verdict": result.verdict,
@@ -368,43 +319,6 @@ def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None)
         "report": str(out / "drift.html"),
         "json": str(out / "drift.json"),
     }
-
-
-def _opened(data: Path) -> TableFolder:
-    """Open a folder of canonical tables, from whose applications all else starts."""
-    folder = TableFolder.open(data)
-    if "applications" not in folder.tables:
-        raise SourceError(
-            f"{data} has no table applications; it has {', '.join(folder.tables) or 'none'}. "
-            "Import or simulate the tables again."
-        )
-    return folder
-
-
-def _with_columns(folder: TableFolder) -> TableFolder:
-    """A folder whose tables have their columns: what scoring millions of rows takes the time to check."""
-    import pyarrow.parquet as pq
-
-    for name in folder.tables:
-        folder.rows(name)  # tells a file that is no Parquet
-        present = pq.read_schema(folder.file(name)).names
-        lacking = [column for column in TABLES[name].names if column not in present]
-        if lacking:
-            raise ContractError(
-                f"Table {name} in {folder.path} lacks the column {', '.join(lacking)}. `lendwell validate` lists every "
-                "fault; import or simulate the tables again."
-            )
-    return folder
-
-
-def _with_contracts(folder: TableFolder) -> TableFolder:
-    """A folder whose every contract holds; the same bytes are checked once in a process."""
-    if folder.identity not in _holding:
-        from data_contracts.suites import require_valid
-
-        require_valid(folder)
-        _holding.add(folder.identity)
-    return folder
 
 
 def _described(folder: TableFolder) -> Facts:
@@ -436,28 +350,6 @@ def _part(progress: Progress | None, low: float, high: float) -> Progress | None
     if progress is None:
         return None
     return lambda text, share: progress(text, low + (high - low) * share)
-
-
-def _require_file(out: Path) -> None:
-    """Tell before the work what would fail after it."""
-    if out.is_dir():
-        raise SourceError(f"{out} is a folder; name a file to write with --out.")
-    for parent in out.parents:
-        if parent.exists():
-            if not parent.is_dir():
-                raise SourceError(f"{out} cannot be written: {parent} is a file. Name another file with --out.")
-            return
-
-
-def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside its place and move it there when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        write(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _flat(settings: Facts, prefix: str = "") -> Facts:

@@ -1,0 +1,126 @@
+"""Where the steps read and write: the home of runs and logs, folders of tables, files written whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_contracts.errors import ContractError, SourceError
+from data_contracts.folder import TableFolder
+from data_contracts.tables import TABLES
+
+if TYPE_CHECKING:
+    from training.registry import Registry
+
+_holding: set[str] = set()  # identities of folders whose contracts were seen to hold: the demo checks its own once
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where runs, registry and decision log lie.
+
+    Parameters
+    ----------
+    path : Path
+        Folder for what is not given by URL.
+    tracking_uri, log_url : str, optional
+        MLflow's store and the decision log; SQLite files in the folder by default, PostgreSQL by URL.
+    """
+
+    path: Path
+    tracking_uri: str | None = None
+    log_url: str | None = None
+
+    def registry(self) -> Registry:
+        """Open runs and registry."""
+        from training.registry import Registry
+
+        self._require_folder()
+        uri = self.tracking_uri or f"sqlite:///{self.path.resolve() / 'mlflow.db'}"
+        return Registry(uri, self.path / "artifacts")
+
+    @property
+    def log(self) -> str:
+        """Address of the decision log."""
+        if self.log_url:
+            return self.log_url
+        self._require_folder()
+        self.path.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.path.resolve() / 'decisions.db'}"
+
+    @property
+    def studies(self) -> str:
+        """Address of Optuna's studies."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.path.resolve() / 'tuning.db'}"
+
+    def _require_folder(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise SourceError(f"{self.path} is no folder; name one for runs, registry and decision log with --home.")
+
+
+def opened(data: Path) -> TableFolder:
+    """Open a folder of canonical tables, from whose applications all else starts."""
+    folder = TableFolder.open(data)
+    if "applications" not in folder.tables:
+        raise SourceError(
+            f"{data} has no table applications; it has {', '.join(folder.tables) or 'none'}. "
+            "Import or simulate the tables again."
+        )
+    return folder
+
+
+def with_columns(folder: TableFolder) -> TableFolder:
+    """A folder whose tables have their columns: what scoring millions of rows takes the time to check."""
+    import pyarrow.parquet as pq
+
+    for name in folder.tables:
+        folder.rows(name)  # tells a file that is no Parquet
+        present = pq.read_schema(folder.file(name)).names
+        lacking = [column for column in TABLES[name].names if column not in present]
+        if lacking:
+            raise ContractError(
+                f"Table {name} in {folder.path} lacks the column {', '.join(lacking)}. `lendwell validate` lists every "
+                "fault; import or simulate the tables again."
+            )
+    return folder
+
+
+def mark_sound(folder: TableFolder) -> None:
+    """Note that the contracts of these bytes were seen to hold."""
+    _holding.add(folder.identity)
+
+
+def with_contracts(folder: TableFolder, *, again: bool = False) -> TableFolder:
+    """A folder whose every contract holds; the same bytes are checked once in a process, unless `again`."""
+    if again or folder.identity not in _holding:
+        from data_contracts.suites import require_valid
+
+        require_valid(folder)
+        _holding.add(folder.identity)
+    return folder
+
+
+def require_file(out: Path) -> None:
+    """Tell before the work what would fail after it."""
+    if out.is_dir():
+        raise SourceError(f"{out} is a folder; name a file to write with --out.")
+    for parent in out.parents:
+        if parent.exists():
+            if not parent.is_dir():
+                raise SourceError(f"{out} cannot be written: {parent} is a file. Name another file with --out.")
+            return
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file beside its place and move it there when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        write(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
