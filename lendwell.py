@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data_contracts.errors import LendwellError
+from data_contracts.errors import LendwellError, SourceError
 
 if TYPE_CHECKING:
     from pipeline import Progress
@@ -32,7 +32,7 @@ app = typer.Typer(
     "--json (facts for machines on stdout) and --debug (tracebacks).",
 )
 
-OutDir = Annotated[Path, typer.Option(help="Folder to write; it appears only when it is complete.")]
+OutDir = Annotated[Path, typer.Option(help="Folder to write, whole or not at all; tables that lie there are replaced.")]
 Data = Annotated[Path, typer.Option(help="Folder of canonical tables, from `simulate` or `import`.")]
 Model = Annotated[str, typer.Option(help="NAME (its champion), NAME@ALIAS or NAME/VERSION.")]
 HomePath = Annotated[
@@ -104,7 +104,7 @@ def features(
     out: Annotated[Path | None, typer.Option(help="Parquet file to write; with --catalog, HTML.")] = None,
     feature_set: Annotated[str, typer.Option("--set", help="Feature set.")] = "application_v1",
     catalog: Annotated[bool, typer.Option("--catalog", help="Write the catalogue of the set instead.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Print the SQL that --data would take.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead; needs --data.")] = False,
 ) -> None:
     """Compute a feature set for every application, or describe it (--catalog, --explain)."""
     import pipeline
@@ -113,7 +113,7 @@ def features(
         _tell(pipeline.write_catalogue(feature_set, out or Path(f"{feature_set}.html")))
         return
     if data is None:
-        raise LendwellError("Give --data, the folder of canonical tables.")
+        raise SourceError("Give --data, the folder of canonical tables.")
     if explain:
         from data_contracts.folder import TableFolder
         from features import batch
@@ -126,7 +126,7 @@ def features(
             typer.echo("\n".join(f"-- {source}\n{sql};\n" for source, sql in queries.items()))
         return
     if out is None:
-        raise LendwellError("Give --out, the Parquet file to write.")
+        raise SourceError("Give --out, the Parquet file to write.")
     with _progress() as progress:
         facts = pipeline.write_features(data, feature_set, out, progress=progress)
     _tell(facts)

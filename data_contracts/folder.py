@@ -212,7 +212,12 @@ def write_tables(
         retired = draft.with_name(draft.name + ".old")
         if path.exists():
             path.replace(retired)
-        draft.replace(path)
+        try:
+            draft.replace(path)
+        except OSError:
+            if retired.exists():
+                retired.replace(path)
+            raise
         shutil.rmtree(retired, ignore_errors=True)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

@@ -16,6 +16,7 @@ from evaluation.metrics import evaluate as measure
 from evaluation.report.build import build_report
 from evaluation.report.inputs import Exclusion, Part, ReportInput, Split
 from evaluation.report.page import Text
+from evaluation.tables import wilson
 from training.bundle import Bundle
 from training.experiment import Experiment
 from training.run import Progress, Rows, prepare_for
@@ -116,7 +117,7 @@ def evaluate(
             calibrator=bundle.model.calibrator_.kind,
             missing_rates={str(name): float(rate) for name, rate in rows.features.isna().mean().items()},
             hashes={**{f"data/{name}": value for name, value in folder.hashes.items()}, "bundle": bundle.identity},
-            limitations=_limitations(bundle),
+            limitations=_limitations(bundle, splits[-1]),
             created=created,
             seed=experiment.seed,
         )
@@ -166,13 +167,31 @@ def _target_text(experiment: Experiment) -> Text:
     )
 
 
-def _limitations(bundle: Bundle) -> list[Text]:
+def _limitations(bundle: Bundle, test: Split) -> list[Text]:
     found = [
         Text(
             "性别、年龄与婚姻状况不进入特征，仅用于公平性分析。",
             "Gender, age and marital status are not among the features; they are kept for fairness analysis only.",
         )
     ]
+    bad, expected = np.asarray(test.y), float(np.mean(np.asarray(test.pd)))
+    low, high = (float(bound) for bound in wilson(int(bad.sum()), len(bad)))
+    if not low <= expected <= high:
+        found.append(
+            Text(
+                f"测试样本平均PD为{expected:.2%}，实际坏账率为{bad.mean():.2%}（95%区间{low:.2%}–{high:.2%}）：PD整体偏离。",
+                f"Mean PD on the test is {expected:.2%} against {bad.mean():.2%} observed (95 % interval {low:.2%} to "
+                f"{high:.2%}): the level of the PDs is off.",
+            )
+        )
+    if bundle.facts["cutoff"]:
+        found.append(
+            Text(
+                "训练期末的标签在测试期开始之后才可知；其客户在测试期再次申请的训练行被剔除，训练样本因此有选择性。",
+                "Labels of the last training months became known only after the test began; training rows whose "
+                "customers apply again in the test are left out, which selects who is trained on.",
+            )
+        )
     if bundle.facts["experiment"]["target"]["kind"] == "dpd":
         found.append(
             Text(

@@ -14,7 +14,7 @@ from data_contracts.tables import EVENT_TABLES
 from evaluation.attribution import explain
 from features.algebra import FeatureSet
 from features.online import compile_plan
-from features.sequences import from_records
+from features.sequences import EventSequences, from_records
 from training.bundle import Bundle
 
 MOST_REASONS = 4
@@ -87,6 +87,25 @@ class _ReasonText:
     zh: str
 
 
+_UNKNOWN = {
+    "application": _ReasonText("N01", "Information that was not declared", "申请信息未填写"),
+    "bureau": _ReasonText("N02", "No or too few credit bureau records", "征信记录缺失或不足"),
+    "consumption": _ReasonText("N03", "No or too few records of income and spending", "收支记录缺失或不足"),
+    "repayment": _ReasonText("N04", "No or too few records of earlier loans with us", "本机构历史借还款记录缺失或不足"),
+}
+_GROUPS = {
+    "tradelines": "bureau",
+    "tradeline_months": "bureau",
+    "inquiries": "bureau",
+    "transactions": "consumption",
+    "card_months": "consumption",
+    "loans": "repayment",
+    "loan_months": "repayment",
+    "instalments": "repayment",
+    "payments": "repayment",
+}
+
+
 class Scorer:
     """Scores requests with one bundle.
 
@@ -106,13 +125,15 @@ class Scorer:
         self._names = list(bundle.feature_set.names)
         self._plan = compile_plan(bundle.feature_set)
         net = bundle.model.parts_.get("sequence_net")
-        sources: tuple[str, ...] = () if net is None else tuple(net.sources_)
+        self._sources = sources = () if net is None else tuple(net.sources_)
         self._events = bundle.background_sequences if sources else None
         self._used_tables = _used_tables(bundle.feature_set, sources)
         self._texts = [
             *(_ReasonText(f.reason.code, f.reason_en, f.reason_zh) for f in bundle.feature_set.features),
             *(_sequence_text(source) for source in sources),
         ]
+        groups = [f.group for f in bundle.feature_set.features] + [_GROUPS[source] for source in sources]
+        self._unknown_texts = [_UNKNOWN[group] for group in groups]
         self._labels = [*self._names, *(f"events:{source}" for source in sources)]
         self.score(_EMPTY)  # what explanations learn from the background is learnt before the first caller waits
 
@@ -132,17 +153,27 @@ class Scorer:
             log_odds=log_odds,
             pd=float(expit(log_odds)),
             score=float(self.bundle.scale.points(log_odds)),
-            reasons=self._reasons(attributions, log_odds),
+            reasons=self._reasons(attributions, log_odds, self._unknown(features, sequences)),
             attributions=attributions,
             residual=float(parts.base + attributions.sum() - log_odds),
             warnings=[_missing(name) for name in request.missing_sources if name in self._used_tables],
         )
 
-    def _reasons(self, attributions: npt.NDArray[np.float64], log_odds: float) -> list[Reason]:
+    def _unknown(self, features: npt.NDArray[np.float64], sequences: EventSequences | None) -> npt.NDArray[np.bool_]:
+        """Which features have no value, and which sources no event: what they add tells of absence, not of conduct."""
+        if sequences is None:
+            return np.isnan(features)
+        there = {sequences.sources[number - 1] for number in np.unique(sequences.source) if number}
+        return np.concatenate([np.isnan(features), [source not in there for source in self._sources]])
+
+    def _reasons(
+        self, attributions: npt.NDArray[np.float64], log_odds: float, unknown: npt.NDArray[np.bool_]
+    ) -> list[Reason]:
         """Contributions that share a text are one reason; only what raises the risk in sum is told."""
         sums: dict[_ReasonText, float] = {}
         members: dict[_ReasonText, list[tuple[float, str]]] = {}
-        for text, label, value in zip(self._texts, self._labels, attributions.tolist(), strict=True):
+        for at, (label, value) in enumerate(zip(self._labels, attributions.tolist(), strict=True)):
+            text = self._unknown_texts[at] if unknown[at] else self._texts[at]
             sums[text] = sums.get(text, 0.0) + value
             if value > 0:
                 members.setdefault(text, []).append((-value, label))

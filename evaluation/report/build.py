@@ -223,7 +223,7 @@ def _summary_plot(report: ReportInput, ranked: list[explanation.Importance]) -> 
         ("high", Text("特征值高", "high value")),
         ("grey", Text("缺失", "missing")),
     ]
-    title = Text(f"SHAP摘要(前{len(columns)}个特征)", f"SHAP summary (top {len(columns)} features)")
+    title = Text(f"归因摘要(前{len(columns)}个特征)", f"Attribution summary (top {len(columns)} features)")
     return Plot(
         drawn,
         title,
