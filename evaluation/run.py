@@ -187,9 +187,9 @@ def _limitations(bundle: Bundle, test: Split) -> list[Text]:
     if bundle.facts["cutoff"]:
         found.append(
             Text(
-                "训练期末的标签在测试期开始之后才可知；其客户在测试期再次申请的训练行被剔除，训练样本因此有选择性。",
-                "Labels of the last training months became known only after the test began; training rows whose "
-                "customers apply again in the test are left out, which selects who is trained on.",
+                "训练期末的标签在测试期开始之后才可知；测试仅含训练中未出现过的客户，对老客户的效果未经验证。",
+                "Labels of the last training months became known only after the test began; the test holds only "
+                "customers whom the training has not seen, so how returning ones are ranked has not been verified.",
             )
         )
     if bundle.facts["experiment"]["target"]["kind"] == "dpd":

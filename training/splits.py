@@ -50,7 +50,7 @@ def divide(customers: pd.Series, applied_at: pd.Series, split: Split, seed: int)
     >>> days = pd.Series(pd.date_range("2024-01-01", periods=100))
     >>> sample = divide(customers, days, Split(method="out_of_time", test_share=0.3), seed=0)
     >>> len(sample.train), len(sample.test), sample.left_out[0].count
-    (68, 30, 2)
+    (70, 28, 2)
     """
     if split.method == "random":
         names = np.sort(customers.unique().astype(str))
@@ -61,14 +61,16 @@ def divide(customers: pd.Series, applied_at: pd.Series, split: Split, seed: int)
         latest = applied_at.sort_values().iloc[int(len(applied_at) * (1.0 - split.test_share)) :]
         cutoff = latest.min()
         in_test = (applied_at >= cutoff).to_numpy()
-        returning = ~in_test & customers.isin(customers[in_test]).to_numpy()
+        # Whoever was seen before leaves the test, not the training: to drop earlier rows because their customers come
+        # back later would choose the training rows by the future, and those who come back have repaid.
+        known = in_test & customers.isin(customers[~in_test]).to_numpy()
         left_out = LeftOut(
-            "of the training period, as their customers apply again in the test",
-            "训练期内、其客户在测试期再次申请",
-            int(returning.sum()),
+            "of the test period, as their customers are in the training",
+            "测试期内、其客户已在训练样本中",
+            int(known.sum()),
         )
-        train = np.flatnonzero(~in_test & ~returning)
-        sample = Sample(train, np.flatnonzero(in_test), (left_out,) if left_out.count else (), cutoff)
+        test = np.flatnonzero(in_test & ~known)
+        sample = Sample(np.flatnonzero(~in_test), test, (left_out,) if left_out.count else (), cutoff)
     if min(len(sample.train), len(sample.test)) < LEAST_ROWS:
         raise TrainingError(
             f"{len(customers)} labelled applications give {len(sample.train)} rows to train on and {len(sample.test)} "
