@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_contracts.quality.coverage import PROVIDER_NAMES
 from evaluation import metrics, tables
 from evaluation.metrics import Metric
 from evaluation.report import explanation, plots
 from evaluation.report.inputs import Exclusion, Part, ReportInput, Split
-from evaluation.report.page import Plot, Text, fingerprint, render
+from reporting.page import Plot, Text, fingerprint, render
+from reporting.plots import densities
 
 __all__ = ["Exclusion", "Part", "ReportInput", "Split", "Text", "build_report"]
 
@@ -23,6 +25,7 @@ SECTIONS: tuple[tuple[str, Text], ...] = (
     ("discrimination", Text("区分能力", "Discrimination")),
     ("calibration", Text("校准", "Calibration")),
     ("parts", Text("组件与混合模型", "Parts against the hybrid")),
+    ("sources", Text("缺少数据来源时", "Without a source")),
     ("global", Text("全局解释", "Global explanation")),
     ("local", Text("个案解释", "Local explanation")),
     ("additivity", Text("可加性", "Additivity")),
@@ -84,6 +87,7 @@ def build_report(report: ReportInput) -> str:
         "metric_names": METRICS,
         "feature_rows": _feature_rows(report, ranked),
         "parts_alone": _parts(test, report.seed),
+        "providers": PROVIDER_NAMES,
         "roc_plots": _discrimination_plots(report.splits),
         "cutoffs": tables.cutoff_table(test.y, test.pd).to_dict("records"),
         "calibration_plots": _calibration_plots(report.splits),
@@ -100,7 +104,7 @@ def build_report(report: ReportInput) -> str:
         "source": report.data_identity,
         "fingerprint": fingerprint(report.bundle_identity, report.data_identity, report.experiment),
     }
-    return render("model_report.html.j2", context)
+    return render("model_report.html.j2", context, "evaluation.report")
 
 
 def _name(split: Split) -> Text:
@@ -188,7 +192,7 @@ def _calibration_plots(splits: Any) -> list[Plot]:
     if drawn:
         made.append(
             Plot(
-                plots.densities("log-odds", [_log_odds(split.pd) for split in drawn]),
+                densities("log-odds", [_log_odds(split.pd) for split in drawn]),
                 Text("对数几率的分布", "Distribution of log-odds"),
                 Text("对数几率", "log-odds"),
                 Text("占比", "share of rows"),

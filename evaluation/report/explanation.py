@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.report.inputs import FeatureLike, ReportInput
-from evaluation.report.page import Text, number
+from reporting.page import Text, number
 
 Array = npt.NDArray[np.float64]
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evaluation.report.page import Text
+from reporting.page import Text
+
+if TYPE_CHECKING:
+    from evaluation.missing_sources import WithoutSource
 
 Array = npt.NDArray[np.float64]
 
@@ -123,6 +126,8 @@ class ReportInput:
         Calibrated log-odds of the same rows (`decision_function`): what attributions must sum to.
     parts : sequence of Part
     calibrator : Text or str
+    without : sequence of WithoutSource
+        What the model does on the test without each of its sources.
     missing_rates : mapping of str to float, optional
         Share of rows without a value over the whole sample; from `explained` where not given.
     hashes : mapping of str to str
@@ -156,6 +161,7 @@ class ReportInput:
     log_odds: npt.ArrayLike
     parts: Sequence[Part]
     calibrator: Text | str
+    without: Sequence[WithoutSource] = ()
     missing_rates: Mapping[str, float] | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
     limitations: Sequence[Text | str] = ()

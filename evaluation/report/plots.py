@@ -1,85 +1,18 @@
-"""Drawings for reports, as inline SVG whose colours follow the page and whose bytes follow the numbers.
-
-Axis titles are not drawn: the page writes them in both languages. Clouds of points are drawn as pixels inside the
-SVG, so that ten thousand of them stay small.
-"""
+"""Drawings of the model-risk report: curves of discrimination and calibration, clouds of attributions."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
-Array = npt.NDArray[np.float64]
+from reporting.plots import INK, MUTED, A, Array, B, C, draw
 
-# Colours that stand for the page's own, put in place once the drawing is text.
-_VARIABLES = {
-    "#101112": "var(--ink)",
-    "#707172": "var(--muted)",
-    "#d0d1d2": "var(--line)",
-    "#2060c0": "var(--a)",
-    "#c05020": "var(--b)",
-    "#208070": "var(--c)",
-}
-INK, MUTED, LINE, A, B, C = _VARIABLES
 _LOW_HIGH = LinearSegmentedColormap.from_list("low_high", ["#3b82f6", "#a78bfa", "#f43f5e"])
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.5,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.major.pad": 6,
-    "ytick.major.pad": 5,
-    "text.color": INK,
-    "axes.unicode_minus": False,
-}
-
-
-def _draw(name: str, paint: Any, *, width: float = 4.4, height: float = 3.1, **margins: float) -> str:
-    """Let `paint(axes)` draw and return the SVG; `name` keeps the ids of two drawings on a page apart."""
-    style: Any = {**_STYLE, "svg.hashsalt": name}
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(width, height), dpi=144)
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        paint(axes)
-        figure.subplots_adjust(**{"left": 0.11, "right": 0.98, "top": 0.97, "bottom": 0.1, **margins})
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _inline(stream.getvalue(), name)
-
-
-def _inline(text: str, name: str) -> str:
-    """Strip what inline SVG does not need (addresses of standards, ids) and hand the colours to the page."""
-    svg = text[text.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(
-        r'<svg [^>]*viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" data-plot="{name}" role="img">', svg, count=1
-    )
-    for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    return svg.strip()
 
 
 def _thinned(x: Array, y: Array, points: int = 300) -> tuple[Array, Array]:
@@ -104,7 +37,7 @@ def roc(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> str:
             axes.plot(*_thinned(*_rates(np.asarray(y), np.asarray(pd))), color=colour, linewidth=1.6)
         axes.set(xlim=(0, 1), ylim=(0, 1))
 
-    return _draw("roc", paint)
+    return draw("roc", paint)
 
 
 def ks(y: npt.ArrayLike, pd: npt.ArrayLike) -> str:
@@ -124,7 +57,7 @@ def ks(y: npt.ArrayLike, pd: npt.ArrayLike) -> str:
         axes.vlines(grid[widest], shares[1][widest], shares[0][widest], color=INK, linewidth=1.2)
         axes.set(ylim=(0, 1.01))
 
-    return _draw("ks", paint)
+    return draw("ks", paint)
 
 
 def reliability(mean_pd: Array, observed: Array, low: Array, high: Array) -> str:
@@ -144,36 +77,7 @@ def reliability(mean_pd: Array, observed: Array, low: Array, high: Array) -> str
         axes.set_yticks(ticks, names)
         axes.minorticks_off()
 
-    return _draw("reliability", paint)
-
-
-def densities(name: str, samples: Sequence[npt.ArrayLike], *, bins: int = 40) -> str:
-    """Histograms of several samples on common bins, as shares: the first in colour `a`, the next in `b`, then `c`."""
-    arrays = [np.asarray(sample, dtype=np.float64) for sample in samples if np.size(sample)]
-    everything = np.concatenate(arrays)
-    low, high = np.quantile(everything, [0.001, 0.999])
-    edges = np.linspace(low, high if high > low else low + 1, bins + 1)
-
-    def paint(axes: Axes) -> None:
-        for colour, array in zip((A, B, C), arrays, strict=False):
-            share = np.histogram(np.clip(array, edges[0], edges[-1]), edges)[0] / len(array)
-            axes.stairs(share, edges, fill=True, color=colour, alpha=0.14)
-            axes.stairs(share, edges, color=colour, linewidth=1.4)
-
-    return _draw(name, paint)
-
-
-def paired_bars(name: str, labels: Sequence[str], first: npt.ArrayLike, second: npt.ArrayLike) -> str:
-    """Two shares side by side for each bin: `muted` what was expected, `a` what came."""
-    place = np.arange(len(labels))
-
-    def paint(axes: Axes) -> None:
-        axes.bar(place - 0.2, np.asarray(first), 0.38, color=MUTED, alpha=0.55)
-        axes.bar(place + 0.2, np.asarray(second), 0.38, color=A)
-        axes.set_xticks(place, labels, rotation=30, ha="right")
-        axes.grid(axis="x", visible=False)
-
-    return _draw(name, paint, width=7.2, height=2.9, bottom=0.22, left=0.07)
+    return draw("reliability", paint)
 
 
 def _spread(values: Array, bins: int = 80) -> Array:
@@ -221,7 +125,7 @@ def beeswarm(names: Sequence[str], values: Array, attributions: Array) -> str:
         axes.grid(axis="y", visible=False)
 
     margins = {"left": 0.36, "bottom": 0.06, "top": 0.99}
-    return _draw("beeswarm", paint, width=7.6, height=0.6 + 0.32 * len(names), **margins)
+    return draw("beeswarm", paint, width=7.6, height=0.6 + 0.32 * len(names), **margins)
 
 
 def dependence(name: str, values: Array, attributions: Array) -> str:
@@ -245,4 +149,4 @@ def dependence(name: str, values: Array, attributions: Array) -> str:
             pad = 0.03 * (high - low)
             axes.set_xlim(low - pad, high + pad)
 
-    return _draw(f"dependence-{name}", paint, left=0.13)
+    return draw(f"dependence-{name}", paint, left=0.13)

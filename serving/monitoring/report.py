@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.report import plots
 from evaluation.report.inputs import FeatureLike
-from evaluation.report.page import Plot, Text, number, render
+from reporting import plots
+from reporting.page import Plot, Text, number, render
 from serving.monitoring.drift import DriftResult, DriftRow
 
 SECTIONS: tuple[tuple[str, Text], ...] = (
@@ -97,7 +97,7 @@ def _score_plot(score: DriftRow) -> Plot | None:
         return None
     shares = [np.asarray(bins[:-1], dtype=np.float64) / max(sum(bins), 1) for bins in (score.expected, score.actual)]
     return Plot(
-        plots.paired_bars("score", _labels(score.edges), *shares),
+        plots.grouped_bars("score", _labels(score.edges), shares, colours=(plots.MUTED, plots.A), broad=True),
         Text("分数分布：训练时与当前", "Distribution of the score: in training and now"),
         Text("分数区间（训练十分位）", "score, by decile of training"),
         Text("占比", "share of rows"),

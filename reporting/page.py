@@ -34,7 +34,7 @@ class Plot:
     Parameters
     ----------
     svg : str
-        From `evaluation.report.plots`.
+        From `reporting.plots`.
     title, x, y : Text
         What it shows and its axes.
     legend : sequence of (str, Text)
@@ -90,12 +90,12 @@ def fingerprint(*parts: str) -> str:
 
 
 def _asset(name: str) -> Markup:
-    return Markup((files("evaluation.report") / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704 - our own
+    return Markup((files("reporting") / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704 - our own
 
 
 def environment(*packages: str) -> Environment:
     """Templates of the given packages, and those of this one, with the filters reports use."""
-    loader = ChoiceLoader([PackageLoader(package) for package in (*packages, "evaluation.report")])
+    loader = ChoiceLoader([PackageLoader(package) for package in (*packages, "reporting")])
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(both=both, number=number, percent=percent, short=short)
     made.globals.update(
