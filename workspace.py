@@ -79,8 +79,8 @@ def with_columns(folder: TableFolder) -> TableFolder:
 
     for name in folder.tables:
         folder.rows(name)  # tells a file that is no Parquet
-        present = pq.read_schema(folder.file(name)).names
-        lacking = [column for column in TABLES[name].names if column not in present]
+        present = [set(pq.read_schema(file).names) for file in folder.files(name)]
+        lacking = [column for column in TABLES[name].names if any(column not in names for names in present)]
         if lacking:
             raise ContractError(
                 f"Table {name} in {folder.path} lacks the column {', '.join(lacking)}. `lendwell validate` lists every "
@@ -97,7 +97,7 @@ def mark_sound(folder: TableFolder) -> None:
 def with_contracts(folder: TableFolder, *, again: bool = False) -> TableFolder:
     """A folder whose every contract holds; the same bytes are checked once in a process, unless `again`."""
     if again or folder.identity not in _holding:
-        from data_contracts.suites import require_valid
+        from data_contracts.judge import require_valid
 
         require_valid(folder)
         _holding.add(folder.identity)

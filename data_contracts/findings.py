@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -24,7 +24,11 @@ class Finding:
     table, column : str
         Where; `column` joins several by a comma and is empty for a rule on the whole table.
     rule : str
-        What should hold, in words.
+        The rule's name, as it stands in a batch's facts.
+    en, zh : str
+        What should hold, in words that follow "must be" and "应".
+    level : {"batch", "reject", "flag"}
+        Whether it refuses the batch, keeps its rows out, or is only counted.
     rows : int
         How many rows break it.
     examples : tuple of str
@@ -32,20 +36,23 @@ class Finding:
 
     Examples
     --------
-    >>> print(Finding("loans", "term_months", "from 0 to 600", 2, ("-3", "999")))
+    >>> print(Finding("loans", "term_months", "range", "from 0 to 600", "在0至600之间", "reject", 2, ("-3", "999")))
     loans.term_months: must be from 0 to 600; 2 rows are not, first: -3, 999
     """
 
     table: str
     column: str
     rule: str
+    en: str
+    zh: str
+    level: Literal["batch", "reject", "flag"]
     rows: int
     examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.table}.{self.column}" if self.column else self.table
         rows = f"{self.rows:,} row{'s are' if self.rows != 1 else ' is'} not"
-        return f"{where}: must be {self.rule}; {rows}" + (f", first: {', '.join(self.examples)}" * bool(self.examples))
+        return f"{where}: must be {self.en}; {rows}" + (f", first: {', '.join(self.examples)}" * bool(self.examples))
 
 
 def shown(value: Any) -> str:

@@ -153,9 +153,8 @@ def _watch(table: Table) -> Callable[[list[BaseModel], datetime], None]:
                     raise _RefusedError(
                         (table.name, place, name), "lies after application.applied_at, so it cannot be known"
                     )
-            for first, second in table.ordered:
-                if row[first] > row[second]:
-                    raise _RefusedError((table.name, place, second), f"lies before {first}")
+            if row["occurred_at"] > row["known_at"]:
+                raise _RefusedError((table.name, place, "known_at"), "lies before occurred_at")
             identity = tuple([row[name] for name in key])
             if identity in seen:
                 raise _RefusedError((table.name, place, key[0]), f"an earlier record has the same {', '.join(key)}")

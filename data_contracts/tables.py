@@ -1,11 +1,29 @@
 """Every canonical table. A lender maps what it has; a table that it lacks is absent, not faked.
 
-`EVENT_TABLES` carry `customer_id`, `occurred_at` and `known_at`; `applications` is what is decided upon.
+`EVENT_TABLES` are what features are computed from: they carry `customer_id`, `occurred_at` and `known_at`.
+`applications` is what is decided upon, `consents` what records may be used, `outcomes` what became of a loan.
 """
 
 from __future__ import annotations
 
 from data_contracts.declare import Column, ForeignKey, Table
+from data_contracts.rules import (
+    APPLICATION_RULES,
+    CARD_MONTH_RULES,
+    CONSENT_RULES,
+    INQUIRY_RULES,
+    INVOICE_RULES,
+    LEARNED,
+    LOAN_RULES,
+    OUTCOME_RULES,
+    PAYMENT_RULES,
+    TRADELINE_MONTH_RULES,
+    TRADELINE_RULES,
+    TRANSACTION_RULES,
+    known_within,
+    not_before,
+)
+from data_contracts.uses import APPLICANT, BUREAU, BUSINESS, CONSUMPTION, DECISION_POINTS, OUTCOME, OWN_CARD, REPAYMENT
 
 PRODUCTS = ("emergency_cash", "renovation", "education", "business", "cash", "consumer", "revolving", "other")
 TRADELINE_KINDS = ("mortgage", "car", "card", "consumer", "cash", "business", "microloan", "other")
@@ -49,8 +67,6 @@ def _event(occurred: str) -> tuple[Column, Column, Column]:
     )
 
 
-_LEARNED = (("occurred_at", "known_at"),)
-
 APPLICATIONS = Table(
     "applications",
     "What is decided upon: who asks for which loan, when, and what was declared",
@@ -59,9 +75,11 @@ APPLICATIONS = Table(
         _text("customer_id", "Who applies"),
         _time("applied_at", "The moment of decision, `as_of`"),
         _text("product", "What is asked for", categories=PRODUCTS),
-        _fen("amount_requested", "Amount asked for"),
+        _fen("amount_requested", "Amount asked for", nullable=True),
         _count("term_months", "Term asked for", nullable=True, unit="months", high=600),
         _text("channel", "Where the application came from", nullable=True),
+        _text("device_id", "Pseudonym of the device it was sent from", nullable=True),
+        _count("device_customers", "Customers seen on that device so far, this one included", nullable=True),
         _fen("instalment_monthly", "Monthly instalment of the loan asked for", nullable=True),
         _fen("goods_price", "Price of what is bought with the loan", nullable=True),
         _fen("income_monthly", "Declared income a month", nullable=True),
@@ -131,11 +149,23 @@ APPLICATIONS = Table(
         _count("bureau_queries_month", "Bureau's own count of queries in a month", nullable=True),
         _count("bureau_queries_quarter", "Bureau's own count of queries in a quarter", nullable=True),
         _count("bureau_queries_year", "Bureau's own count of queries in a year", nullable=True),
+        _number(
+            "bureau_utilisation", "Share used of all revolving limits, by the bureau", unit="ratio", low=0, high=10
+        ),
+        _number("debt_ratio", "Monthly debt service and costs to monthly income", unit="ratio", low=0, high=1000),
+        _count("bureau_late_30_59", "Times 30 to 59 days past due in two years, by the bureau", nullable=True, high=90),
+        _count("bureau_late_60_89", "Times 60 to 89 days past due in two years, by the bureau", nullable=True, high=90),
+        _count("bureau_late_90", "Times 90 days past due or more, by the bureau", nullable=True, high=90),
+        _count("bureau_accounts_open", "Open loans and credit lines, by the bureau", nullable=True, high=1000),
+        _count("bureau_mortgages", "Mortgages and loans on real estate, by the bureau", nullable=True, high=1000),
         _number("dwelling_area", "Normalised area of the dwelling", unit="ratio", low=0, high=1),
         _number("dwelling_floors", "Normalised floors of the building", unit="ratio", low=0, high=1),
         _number("dwelling_age", "Normalised year of construction", unit="ratio", low=0, high=1),
     ),
     key=("application_id",),
+    use=APPLICANT,
+    rules=APPLICATION_RULES,
+    profiled=("applied_at", "product", "channel", "amount_requested", "income_monthly", "external_score_1"),
 )
 
 TRADELINES = Table(
@@ -158,9 +188,10 @@ TRADELINES = Table(
         _count("prolonged_count", "Times prolonged", nullable=True, high=1000),
     ),
     key=("tradeline_id",),
+    use=BUREAU,
     fresh_days=400,
-    versioned=True,
-    ordered=_LEARNED,
+    rules=TRADELINE_RULES,
+    profiled=("kind", "status", "amount", "credit_limit", "balance", "overdue_days"),
 )
 
 TRADELINE_MONTHS = Table(
@@ -174,9 +205,11 @@ TRADELINE_MONTHS = Table(
         _fen("balance", "Debt outstanding", nullable=True),
     ),
     key=("tradeline_id", "occurred_at"),
+    use=BUREAU,
     foreign_keys=(ForeignKey(("tradeline_id",), "tradelines"),),
     fresh_days=400,
-    ordered=_LEARNED,
+    rules=TRADELINE_MONTH_RULES,
+    profiled=("overdue_bucket", "balance"),
 )
 
 INQUIRIES = Table(
@@ -194,8 +227,10 @@ INQUIRIES = Table(
         _text("institution", "Pseudonym of the institution", nullable=True),
     ),
     key=("inquiry_id",),
+    use=BUREAU,
     fresh_days=120,
-    ordered=_LEARNED,
+    rules=INQUIRY_RULES,
+    profiled=("occurred_at", "reason", "institution_kind"),
 )
 
 TRANSACTION_CATEGORIES = (
@@ -237,8 +272,10 @@ TRANSACTIONS = Table(
         ),
     ),
     key=("transaction_id",),
+    use=CONSUMPTION,
     fresh_days=60,
-    ordered=_LEARNED,
+    rules=TRANSACTION_RULES,
+    profiled=("occurred_at", "amount", "direction", "category", "channel"),
 )
 
 LOANS = Table(
@@ -259,8 +296,9 @@ LOANS = Table(
         _time("closed_at", "When it was repaid", nullable=True),
     ),
     key=("loan_id",),
-    versioned=True,
-    ordered=_LEARNED,
+    use=REPAYMENT,
+    rules=LOAN_RULES,
+    profiled=("product", "principal"),
 )
 
 LOAN_MONTHS = Table(
@@ -274,7 +312,9 @@ LOAN_MONTHS = Table(
         _count("dpd", "Days past due", nullable=True, unit="days", high=20000),
     ),
     key=("loan_id", "occurred_at"),
-    ordered=_LEARNED,
+    use=REPAYMENT,
+    rules=(LEARNED, known_within(75)),
+    profiled=("status", "dpd"),
 )
 
 INSTALMENTS = Table(
@@ -289,8 +329,10 @@ INSTALMENTS = Table(
         _fen("amount_due", "Amount due"),
     ),
     key=("instalment_id",),
+    use=REPAYMENT,
     foreign_keys=(ForeignKey(("loan_id",), "loans"),),
-    ordered=_LEARNED,
+    rules=(LEARNED, not_before("due_at", "occurred_at")),
+    profiled=("amount_due",),
 )
 
 PAYMENTS = Table(
@@ -304,8 +346,10 @@ PAYMENTS = Table(
         _fen("amount", "Amount paid"),
     ),
     key=("payment_id",),
+    use=REPAYMENT,
     foreign_keys=(ForeignKey(("loan_id",), "loans"), ForeignKey(("instalment_id",), "instalments")),
-    ordered=_LEARNED,
+    rules=PAYMENT_RULES,
+    profiled=("occurred_at", "amount"),
 )
 
 CARD_MONTHS = Table(
@@ -325,8 +369,44 @@ CARD_MONTHS = Table(
         _count("dpd", "Days past due", nullable=True, unit="days", high=20000),
     ),
     key=("card_id", "occurred_at"),
+    use=OWN_CARD,
     fresh_days=400,
-    ordered=_LEARNED,
+    rules=CARD_MONTH_RULES,
+    profiled=("credit_limit", "balance", "drawn"),
+)
+
+INVOICES = Table(
+    "invoices",
+    "Sales and purchases of the customer's business, as its tax invoices tell",
+    (
+        _text("invoice_id", "The invoice"),
+        *_event("Date of the invoice"),
+        _text("direction", "Whether the business sold or bought", categories=("sale", "purchase")),
+        _text("status", "Whether it counts", categories=("valid", "void")),
+        _fen("amount", "Amount before tax; negative where goods came back", low=-_FEN_HIGH),
+        _fen("tax", "Value-added tax", nullable=True, low=-_FEN_HIGH),
+        _text("counterparty_id", "Pseudonym of the other business", nullable=True),
+    ),
+    key=("invoice_id",),
+    use=BUSINESS,
+    fresh_days=400,
+    rules=INVOICE_RULES,
+    profiled=("direction", "status", "amount"),
+)
+
+CONSENTS = Table(
+    "consents",
+    "What a customer agreed that records may be used for; a withdrawal comes as a correction with its `expires_at`",
+    (
+        _text("consent_id", "The consent"),
+        *_event("When it was given"),
+        _text("provider", "Whose records", categories=("bureau", "consumption", "repayment", "business")),
+        _text("decision_point", "What they may decide", categories=DECISION_POINTS),
+        _time("expires_at", "When it ends", nullable=True),
+    ),
+    key=("consent_id",),
+    use=APPLICANT,
+    rules=CONSENT_RULES,
 )
 
 OUTCOMES = Table(
@@ -340,8 +420,9 @@ OUTCOMES = Table(
         Column("defaulted", "bool", "The lender's own label, where it gives no days past due", nullable=True),
     ),
     key=("application_id", "occurred_at"),
+    use=OUTCOME,
     foreign_keys=(ForeignKey(("application_id",), "applications"),),
-    ordered=_LEARNED,
+    rules=OUTCOME_RULES,
 )
 
 EVENT_TABLES: tuple[Table, ...] = (
@@ -354,5 +435,6 @@ EVENT_TABLES: tuple[Table, ...] = (
     LOAN_MONTHS,
     INSTALMENTS,
     PAYMENTS,
+    INVOICES,
 )
-TABLES: dict[str, Table] = {table.name: table for table in (APPLICATIONS, *EVENT_TABLES, OUTCOMES)}
+TABLES: dict[str, Table] = {table.name: table for table in (APPLICATIONS, *EVENT_TABLES, CONSENTS, OUTCOMES)}

@@ -3,8 +3,13 @@
 Semantics, the same in every engine
 -----------------------------------
 as_of
-    A record counts when `known_at <= as_of` and its time is not after `as_of`. Of a versioned table the version with
-    the latest `known_at` counts. A payment that is known later leaves its instalment unpaid.
+    A record counts when `known_at <= as_of` and its time is not after `as_of`. A payment that is known later leaves
+    its instalment unpaid.
+correction
+    Of the versions of a record (the same customer and key) that are known at `as_of`, the one with the latest
+    `known_at` counts, whole: a value that it lacks is missing. The version is chosen first and only then asked for
+    its time, window and filter: an instalment that was put off beyond `as_of` is not due, although an earlier version
+    says so; a payment that was moved to another instalment pays that one alone.
 window
     `days=d` looks at `(as_of - d days, as_of]`, to the microsecond; `last=k` at the k latest records, before the
     filter (`where`) is asked. Together: both.
@@ -26,7 +31,7 @@ time zone
 numbers
     Every feature is a float64, NaN where missing. Sums of fen are exact below 2^53 fen. Where an engine chooses the
     order of summation (`mean`, `std`, `slope`, sums of fractions) the engines agree to 1e-9 of the value, or of 1
-    where the value is smaller.
+    where the value is smaller. The same tables give the same bits each time.
 """
 
 from __future__ import annotations
@@ -335,6 +340,12 @@ class FeatureSet:
         """Sources that the features look back over, in order of first use."""
         used = [f.value.source.name for f in self.features if isinstance(f.value, Aggregate)]
         return tuple(SOURCES[name] for name in dict.fromkeys(used))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Canonical tables that the features read."""
+        children = [source.child.table.name for source in self.sources if source.child]
+        return tuple(dict.fromkeys(["applications", *(s.table.name for s in self.sources), *children]))
 
     def spec(self) -> dict[str, Any]:
         """The whole declaration as it is hashed."""

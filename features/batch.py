@@ -12,7 +12,7 @@ from data_contracts.declare import Table
 from data_contracts.errors import SourceError
 from data_contracts.folder import TableFolder
 from data_contracts.tables import APPLICATIONS
-from features.algebra import US_PER_DAY, US_PER_MONTH, Aggregate, FeatureSet, Node, Source
+from features.algebra import SOURCES, US_PER_DAY, US_PER_MONTH, Aggregate, FeatureSet, Node, Source
 from features.checks import in_order, node_type, node_unit
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def compute(
 
     try:
         with _connection(threads) as connection:
-            joined = _matrix(connection, folder, feature_set, progress)
+            joined = _matrix(connection, folder, feature_set, threads, progress)
             # DuckDB's own way to pandas is shorter than Ibis's, which goes through Arrow.
             frame = connection.raw_sql(connection.compile(joined.order_by("application_id"))).df()
     except duckdb.Error as fault:
@@ -63,11 +63,11 @@ def explain(folder: TableFolder, feature_set: FeatureSet) -> dict[str, str]:
 
     with _connection(1) as connection:
         base = _applications(connection, folder)
-        return {
-            source.name: str(ibis.to_sql(_aggregated(connection, folder, base, source, aggregates)))
-            for source, aggregates in _by_source(feature_set)
-            if _present(folder, source)
-        }
+        shown: dict[str, list[str]] = {}
+        for source, _, aggregates in _groups(folder, feature_set):
+            aggregated = _aggregated(connection, folder, base, source, aggregates)
+            shown.setdefault(source.name, []).append(str(ibis.to_sql(aggregated)))
+        return {name: ";\n\n".join(queries) for name, queries in shown.items()}
 
 
 @contextlib.contextmanager
@@ -81,13 +81,23 @@ def _connection(threads: int) -> Iterator[Any]:
         connection.disconnect()
 
 
-def _by_source(feature_set: FeatureSet) -> list[tuple[Source, dict[str, Aggregate]]]:
-    found: dict[str, tuple[Source, dict[str, Aggregate]]] = {}
+def _groups(folder: TableFolder, feature_set: FeatureSet) -> list[tuple[Source, bool, dict[str, Aggregate]]]:
+    """Aggregates that are computed together: of one source that is there, and with a sum of fractions or without."""
+    found: dict[tuple[str, bool], dict[str, Aggregate]] = {}
     for feature in feature_set.features:
-        if isinstance(feature.value, Aggregate):
-            source = feature.value.source
-            found.setdefault(source.name, (source, {}))[1][feature.name] = feature.value
-    return list(found.values())
+        if isinstance(feature.value, Aggregate) and _present(folder, feature.value.source):
+            of = (feature.value.source.name, _adds_fractions(feature.value))
+            found.setdefault(of, {})[feature.name] = feature.value
+    return [(SOURCES[name], fractions, aggregates) for (name, fractions), aggregates in found.items()]
+
+
+def _adds_fractions(aggregate: Aggregate) -> bool:
+    """Whether the last bits depend on the order in which records are added; integers are added exactly in any."""
+    value = aggregate.value
+    if value is None or aggregate.statistic not in ("sum", "mean", "std", "slope"):
+        return False
+    whole = value.is_logical or (value.op == "column" and node_type(value) != "float64")
+    return aggregate.statistic in ("std", "slope") or not whole
 
 
 def _present(folder: TableFolder, source: Source) -> bool:
@@ -96,24 +106,33 @@ def _present(folder: TableFolder, source: Source) -> bool:
 
 
 def _applications(connection: Any, folder: TableFolder) -> ir.Table:
-    rows = connection.read_parquet(folder.file("applications"))
+    rows = _read(connection, folder, "applications")
     return rows.mutate(as_of=rows.applied_at)
 
 
-def _matrix(connection: Any, folder: TableFolder, feature_set: FeatureSet, progress: Progress | None) -> ir.Table:
+def _read(connection: Any, folder: TableFolder, name: str) -> ir.Table:
+    # A folder of the caller's that is called `product=cash` is no column.
+    return connection.read_parquet(folder.files(name), hive_partitioning=False)
+
+
+def _matrix(
+    connection: Any, folder: TableFolder, feature_set: FeatureSet, threads: int, progress: Progress | None
+) -> ir.Table:
     base = _applications(connection, folder)
     joined = base
     found: dict[str, Any] = {}
-    groups = _by_source(feature_set)
-    for step, (source, aggregates) in enumerate(groups):
+    groups = _groups(folder, feature_set)
+    for step, (source, fractions, aggregates) in enumerate(groups):
         if progress:
             progress(f"features: {source.name}", step / len(groups))
-        if _present(folder, source):
-            aggregated = _aggregated(connection, folder, base, source, aggregates)
-            key = f"applicant_{source.name}"
-            part = connection.create_table(f"part_{source.name}", aggregated.rename({key: "applicant"}), temp=True)
-            joined = joined.left_join(part, base.application_id == part[key])
-            found |= {name: part[name] for name in aggregates}
+        # One thread adds in the order of the files, so that the same tables give the same bits each time.
+        connection.raw_sql(f"set threads to {1 if fractions else threads}")
+        aggregated = _aggregated(connection, folder, base, source, aggregates)
+        key = f"applicant_{step}"
+        part = connection.create_table(f"part_{step}", aggregated.rename({key: "applicant"}), temp=True)
+        joined = joined.left_join(part, base.application_id == part[key])
+        found |= {name: part[name] for name in aggregates}
+    connection.raw_sql(f"set threads to {threads}")
     return _selected(base, joined, found, feature_set)
 
 
@@ -137,16 +156,10 @@ def _selected(base: ir.Table, joined: ir.Table, found: dict[str, Any], feature_s
 
 def _records(connection: Any, folder: TableFolder, base: ir.Table, source: Source) -> ir.Table:
     """Records of a source as known at each application's `as_of`, with derived columns."""
-    import ibis
-
     # Loans have an application_id of their own: the one they came from.
     who = base.select("customer_id", "as_of", applicant=base.application_id)
     records = _known(connection, folder, who, source.table)
     records = records.filter(records[source.time] <= records.as_of)
-    if source.table.versioned:
-        newest = ibis.window(group_by=["applicant", *source.table.key], order_by=[records.known_at.desc()])
-        records = records.mutate(version=ibis.row_number().over(newest))
-        records = records.filter(records.version == 0)
     if source.child:
         child = _known(connection, folder, who, source.child.table)
         child = child.filter(child.occurred_at <= child.as_of)
@@ -163,8 +176,18 @@ def _records(connection: Any, folder: TableFolder, base: ir.Table, source: Sourc
 
 
 def _known(connection: Any, folder: TableFolder, who: ir.Table, table: Table) -> ir.Table:
-    records = who.join(connection.read_parquet(folder.file(table.name)), "customer_id")
-    return records.filter(records.known_at <= records.as_of)
+    """Records of a table known at each application's `as_of`, of each its newest version."""
+    rows = _read(connection, folder, table.name)
+    records = who.join(rows, "customer_id")
+    records = records.filter(records.known_at <= records.as_of)
+    if table.name not in folder.corrected:
+        return records
+    # Only records that come again can be superseded, and they are few: an anti-join with them costs half of a window.
+    keys = ["customer_id", *table.key]
+    again = rows.group_by(keys).having(rows.count() > 1).aggregate()
+    versions = rows.semi_join(again, keys).select(*keys, superseded_at="known_at")
+    newer = (versions.superseded_at > records.known_at) & (versions.superseded_at <= records.as_of)
+    return records.anti_join(versions, [*keys, newer])
 
 
 def _aggregated(

@@ -31,6 +31,7 @@ from features.steps import (
     one_value,
     record_column,
 )
+from features.versions import newest
 
 _NO_VALUES = np.empty(0)
 # Records themselves are counted as a sum of ones, and asked for their time through their age.
@@ -198,10 +199,7 @@ class _SourcePlan:
     def _known(self, rows: Sequence[Record], as_of: datetime) -> list[Record]:
         """Records that count at `as_of`, the newest version of each, where the order matters the latest first."""
         at = self.source.time
-        known = [row for row in rows if row["known_at"] <= as_of and row[at] <= as_of]
-        if self.source.table.versioned:
-            known.sort(key=itemgetter("known_at"))
-            known = list({self._key(row): row for row in known}.values())
+        known = [row for row in newest(rows, self._key, as_of) if row[at] <= as_of]
         if self._ordered:
             known.sort(key=self._order, reverse=True)
         return known
@@ -217,11 +215,9 @@ def _numbered(items: Iterable[Any]) -> tuple[list[Any], npt.NDArray[np.int64]]:
 def _summed(child: Child, rows: Sequence[Record], child_rows: Sequence[Record], as_of: datetime) -> dict[str, Floats]:
     """Child columns for each row: sums (0 where none) and maxima (NaN where none) of what is known at `as_of`."""
     place = {row[child.on]: at for at, row in enumerate(rows)}
-    known = [
-        row
-        for row in child_rows
-        if row["known_at"] <= as_of and row["occurred_at"] <= as_of and row.get(child.on) in place
-    ]
+    # The newest version may belong to another row than the one it replaces, so it is chosen before it is placed.
+    versions = newest(child_rows, itemgetter(*child.table.key), as_of)
+    known = [row for row in versions if row["occurred_at"] <= as_of and row.get(child.on) in place]
     at = np.array([place[row[child.on]] for row in known], dtype=np.int64)
     result = {}
     for name, (statistic, column) in child.columns.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from data_contracts.errors import SourceError
 from data_contracts.folder import TableFolder
 from data_contracts.tables import TABLES
 from features.algebra import US_PER_DAY
+from features.versions import newest, without_superseded
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def from_folder(folder: TableFolder, length: int) -> EventSequences:
             connection.execute(
                 "create temp table apps as select customer_id, applied_at as as_of, "
                 "row_number() over (order by application_id) - 1 as row "
-                f"from read_parquet('{_quoted(folder, 'applications')}')"
+                f"from {folder.scan('applications')}"
             )
             found = connection.execute("select count(*) from apps").fetchone()
             sequences = EventSequences.empty(found[0] if found else 0, length)
@@ -121,12 +123,13 @@ def from_folder(folder: TableFolder, length: int) -> EventSequences:
 def from_records(
     records: Mapping[str, Sequence[Mapping[str, Any]] | None], as_of: datetime, length: int
 ) -> EventSequences:
-    """The last `length` events of one applicant; records known or happening after `as_of` do not count."""
+    """The last `length` events of one applicant; of each record its newest version known at `as_of`."""
     tokens = []
     for number, source in enumerate(TOKEN_SOURCES, start=1):
-        key = TABLES[source.table].key[0]
-        for row in records.get(source.table) or ():
-            if row["known_at"] <= as_of and row[source.time] <= as_of:
+        table = TABLES[source.table]
+        key = table.key[0]
+        for row in newest(records.get(source.table) or (), itemgetter(*table.key), as_of):
+            if row[source.time] <= as_of:
                 age = as_of - row[source.time]
                 tokens.append(
                     (
@@ -142,9 +145,9 @@ def from_records(
     tokens.sort(key=lambda token: token[2], reverse=True)
     tokens.sort(key=lambda token: token[:2])
     sequences = EventSequences.empty(1, length)
-    newest = tokens[:length]
-    if newest:
-        ages, numbers, _, kinds, amounts, states = zip(*newest, strict=True)
+    last = tokens[:length]
+    if last:
+        ages, numbers, _, kinds, amounts, states = zip(*last, strict=True)
         columns = {
             "row": 0,
             "age": ages,
@@ -152,21 +155,22 @@ def from_records(
             "kind": kinds,
             "amount": amounts,
             "state": states,
-            "back": range(len(newest)),
+            "back": range(len(last)),
         }
         _fill(sequences, columns)
     return sequences
 
 
 def _select(folder: TableFolder, number: int, source: TokenSource) -> str:
+    table = TABLES[source.table]
     kind = f"map_extract_value({_numbers(source)}, t.{source.kind})" if source.kind else "0"
     amount = f"t.{source.amount}" if source.amount else "null"
     state = f"t.{source.state} / {source.state_unit}" if source.state else "null"
     return (
         f"select row, date_diff('microsecond', t.{source.time}, as_of) as age, {number} as source, "
-        f"t.{TABLES[source.table].key[0]} as key, coalesce({kind}, 0)::bigint as kind, {amount}::double as amount, "
+        f"t.{table.key[0]} as key, coalesce({kind}, 0)::bigint as kind, {amount}::double as amount, "
         f"{state}::double as state "
-        f"from apps join read_parquet('{_quoted(folder, source.table)}') as t using (customer_id) "
+        f"from apps join {folder.scan(table.name)} as t using (customer_id) {without_superseded(folder, table)}"
         f"where t.known_at <= as_of"
     )
 
@@ -175,10 +179,6 @@ def _numbers(source: TokenSource) -> str:
     """The numbers of a source's kinds as a DuckDB map."""
     own = {kind.split(":", 1)[1]: at for kind, at in _KIND_NUMBERS.items() if kind.startswith(f"{source.table}:")}
     return "map {" + ", ".join(f"'{kind}': {at}" for kind, at in own.items()) + "}"
-
-
-def _quoted(folder: TableFolder, table: str) -> str:
-    return str(folder.file(table)).replace("'", "''")
 
 
 def _over(value: float | None, unit: float) -> float | None:

@@ -79,6 +79,8 @@ class ScoreClient:
 def request_from_tables(folder: TableFolder, application_id: str) -> ScoreRequest:
     """Make the request for an application out of canonical tables: what was known of the customer at `applied_at`.
 
+    A corrected record goes with every version known by then, as the request's contract has it: the newest one counts.
+
     Parameters
     ----------
     folder : TableFolder
@@ -100,7 +102,7 @@ def requests_from_tables(folder: TableFolder, application_ids: Sequence[str]) ->
         row["application_id"]: row for row in _rows(folder, APPLICATIONS.name, "application_id", application_ids)
     }
     if len(applications) < len(set(application_ids)):
-        raise RequestError(f"{folder.path} has no application of that id; `applications.parquet` lists them.")
+        raise RequestError(f"{folder.path} has no application of that id; its table `applications` lists them.")
     customers = sorted({row["customer_id"] for row in applications.values()})
     records: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for table in EVENT_TABLES:
@@ -127,11 +129,13 @@ def _request(application: dict[str, Any], records: dict[str, dict[str, list[dict
 
 
 def _rows(folder: TableFolder, table: str, column: str, values: Sequence[str]) -> list[dict[str, Any]]:
-    path = folder.file(table)
+    files = folder.files(table)
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path, filters=[(column, "in", list(values))]).to_pylist()
+        # A folder of the caller's that is called `year=2024` is no column.
+        found = pq.read_table(files, partitioning=None, filters=[(column, "in", list(values))])
     except (pa.ArrowException, OSError) as fault:
-        raise SourceError(f"{path} cannot be read as Parquet ({fault}); write the table anew.") from fault
+        raise SourceError(f"Table {table} in {folder.path} cannot be read ({fault}); write it anew.") from fault
+    rows = found.to_pylist()
     return [{name: None if cell != cell else cell for name, cell in row.items()} for row in rows]  # NaN is missing
 
 

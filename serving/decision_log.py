@@ -10,7 +10,9 @@ import hashlib
 import hmac
 import os
 import secrets
+import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -278,15 +280,22 @@ class DecisionLog:
 
     def _check_key(self) -> None:
         mark = self.pseudonym("which key is this")
-        with self.engine.begin() as connection:
-            known = connection.scalar(sa.select(FACTS.c.value).where(FACTS.c.name == "key_mark"))
-            if known is None:
-                connection.execute(sa.insert(FACTS).values(name="key_mark", value=mark))
-            elif not hmac.compare_digest(known, mark):
-                raise ServiceError(
-                    "The decision log was written under another key. Give that key in LENDWELL_LOG_KEY, or restore its "
-                    "key file; with a new key a retry would not find its first answer."
-                )
+        asked = sa.select(FACTS.c.value).where(FACTS.c.name == "key_mark")
+        with self.engine.connect() as connection:
+            known = connection.scalar(asked)
+        if known is None:
+            try:
+                with self.engine.begin() as connection:
+                    connection.execute(sa.insert(FACTS).values(name="key_mark", value=mark))
+                return
+            except sa.exc.IntegrityError:  # another process that opened the new log was first: its mark counts
+                with self.engine.connect() as connection:
+                    known = connection.execute(asked).scalar_one()
+        if not hmac.compare_digest(known, mark):
+            raise ServiceError(
+                "The decision log was written under another key. Give that key in LENDWELL_LOG_KEY, or restore its "
+                "key file; with a new key a retry would not find its first answer."
+            )
 
 
 def feature_matrix(decisions: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -343,7 +352,14 @@ def _engine(address: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _durable(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
+        for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, None):  # SQLite does not wait by itself for this change
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as fault:
+                if wait is None or "locked" not in str(fault):
+                    raise
+                time.sleep(wait)
         connection.execute("PRAGMA synchronous=FULL")  # an acknowledged commit survives the loss of power
 
     return engine

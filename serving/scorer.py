@@ -40,6 +40,7 @@ _SOURCES_ZH = {
     "loan_months": "本机构贷款月度状态",
     "instalments": "本机构应还计划",
     "payments": "本机构还款记录",
+    "invoices": "经营发票",
 }
 
 _EMPTY = parse_request(

@@ -1,4 +1,4 @@
-"""Random records that meet the contracts, with everything that is awkward: ties, boundaries, late news, gaps."""
+"""Random records that meet the contracts, with all that is awkward: ties, boundaries, late news, corrections, gaps."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from data_contracts.tables import APPLICATIONS, EVENT_TABLES
 
 AS_OF = datetime(2023, 6, 15, 4, 30)
 DAY = timedelta(days=1)
+US = timedelta(microseconds=1)
 WINDOWS = (7, 30, 90, 95, 180, 190, 365, 370, 730, 1460)
 
 
 def applicant(
     rng: np.random.Generator, number: int, most: int = 12
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """One application and its records by table; some of them are learned only after `as_of`."""
+    """One application and its records by table; some are learned only after `as_of`, some are corrected."""
     application = {column.name: _value(rng, column) for column in APPLICATIONS.columns}
     application |= {"application_id": f"a{number:05d}", "customer_id": f"c{number:05d}", "applied_at": AS_OF}
     records = {table.name: _records(rng, table, number, most) for table in EVENT_TABLES}
-    for payment in records["payments"]:
+    for payment in records["payments"]:  # a corrected one may have moved to another instalment
         if records["instalments"] and rng.random() < 0.8:
             payment["instalment_id"] = rng.choice([row["instalment_id"] for row in records["instalments"]])
     return application, records
@@ -44,16 +45,35 @@ def frames(
 def _records(rng: np.random.Generator, table: Table, number: int, most: int) -> list[dict[str, Any]]:
     rows = []
     for at in range(int(rng.integers(0, most + 1))):
-        row = {column.name: _value(rng, column) for column in table.columns}
-        row["customer_id"] = f"c{number:05d}"
-        row["occurred_at"] = _moment(rng)
-        row["known_at"] = row["occurred_at"] + rng.choice([0, 0, 0, 1, 40]) * DAY
-        row[table.key[0]] = f"{table.name}-{number}-{at if rng.random() < 0.8 else at // 2}"
-        if table.name == "instalments":
-            row["due_at"] = row["occurred_at"] + int(rng.integers(0, 60)) * DAY
-        rows.append(row)
+        of = at // 3 if "occurred_at" in table.key else at  # an account has several months
+        row = _record(rng, table) | {"customer_id": f"c{number:05d}", table.key[0]: f"{table.name}-{number}-{of}"}
+        rows += [row, *_corrections(rng, table, row)]
     unique = {tuple(row[name] for name in table.row_key): row for row in rows}
     return list(unique.values())
+
+
+def _record(rng: np.random.Generator, table: Table) -> dict[str, Any]:
+    row = {column.name: _value(rng, column) for column in table.columns}
+    row["occurred_at"] = _moment(rng)
+    row["known_at"] = row["occurred_at"] + rng.choice([0, 0, 0, 1, 40]) * DAY
+    if row.get("closed_at"):
+        row["closed_at"] = min(row["closed_at"], row["known_at"])
+    if table.name == "instalments":
+        row["due_at"] = row["occurred_at"] + int(rng.integers(0, 60)) * DAY
+    return row
+
+
+def _corrections(rng: np.random.Generator, table: Table, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Later versions of a record: the same told again, or otherwise in all but its key."""
+    versions = [row]
+    while rng.random() < 0.3:
+        before = versions[-1]
+        other = _record(rng, table) if rng.random() < 0.7 else dict(before)
+        other |= {name: before[name] for name in ("customer_id", *table.key)}
+        learned = (AS_OF, AS_OF + US, before["known_at"] + DAY, before["known_at"] + 40 * DAY)[rng.integers(0, 4)]
+        other["known_at"] = max(learned, before["known_at"] + US, other["occurred_at"])
+        versions.append(other)
+    return versions[1:]
 
 
 def _moment(rng: np.random.Generator) -> datetime:
@@ -61,11 +81,11 @@ def _moment(rng: np.random.Generator) -> datetime:
     choice = rng.random()
     if choice < 0.25:
         edge = AS_OF - int(rng.choice(WINDOWS)) * DAY
-        return edge + timedelta(microseconds=int(rng.integers(-1, 2)))
+        return edge + int(rng.integers(-1, 2)) * US
     if choice < 0.3:
         return AS_OF
     if choice < 0.35:
-        return AS_OF + timedelta(microseconds=1)
+        return AS_OF + US
     return AS_OF - timedelta(seconds=int(rng.integers(0, 1500 * 86400) // 43200 * 43200))
 
 

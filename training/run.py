@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data_contracts.authorisation import require_authorised
 from data_contracts.errors import LendwellError, TrainingError
 from data_contracts.folder import TableFolder
 from features import batch, sequences
@@ -94,10 +95,13 @@ def prepare(
 
 
 def prepare_for(experiment: Experiment, folder: TableFolder, progress: Progress | None = None) -> Rows:
-    """`prepare` as an experiment declares it."""
+    """`prepare` as an experiment declares it, where its tables may be used at its decision point."""
+    declared = feature_set(experiment.feature_set)
+    events = sequences.SOURCES if "sequence_net" in experiment.parts else ()
+    require_authorised((*declared.tables, *events), experiment.decision_point)
     return prepare(
         folder,
-        feature_set(experiment.feature_set),
+        declared,
         target=experiment.target,
         split=experiment.split,
         seed=experiment.seed,

@@ -8,6 +8,7 @@ import pandas as pd
 
 from data_contracts.errors import TrainingError
 from data_contracts.folder import TableFolder
+from data_contracts.tables import OUTCOMES
 from training.experiment import Target
 
 
@@ -60,24 +61,28 @@ def label(folder: TableFolder, target: Target) -> Labels:
 
 
 def label_outcomes(outcomes: pd.DataFrame, applications: pd.Series, target: Target) -> Labels:
-    """Compute the target from the rows of `outcomes`.
+    """Compute the target from the rows of `outcomes`; of a corrected one the version known last counts.
 
     Examples
     --------
-    >>> outcomes = pd.DataFrame({"application_id": ["a", "a", "b"], "months_on_book": [3, 6, 3],
-    ...     "dpd_max": [0, 45, 90], "defaulted": None})
+    >>> months = pd.to_datetime(["2024-03-31", "2024-06-30", "2024-03-31"])
+    >>> outcomes = pd.DataFrame({"application_id": ["a", "a", "b"], "occurred_at": months, "known_at": months,
+    ...     "months_on_book": [3, 6, 3], "dpd_max": [0, 45, 90], "defaulted": None})
     >>> labels = label_outcomes(outcomes, pd.Series(["a", "b", "c"]), Target(kind="dpd", dpd=30, months_on_book=6))
     >>> labels.defaulted.to_dict(), [(left.en.split()[0], left.count) for left in labels.left_out]
     ({'a': 1}, [('without', 1), ('immature:', 1)])
     """
     without = int((~applications.isin(outcomes["application_id"])).sum())
+    in_time = outcomes.sort_values(["occurred_at", "known_at"], kind="stable")
+    newest = in_time.drop_duplicates(list(OUTCOMES.key), keep="last")
     if target.kind == "label":
-        given = outcomes[outcomes["defaulted"].notna()].drop_duplicates("application_id", keep="last")
+        given = newest[newest["defaulted"].notna()].drop_duplicates("application_id", keep="last")
         defaulted = given.set_index("application_id")["defaulted"].astype("int64")
         immature = LeftOut("with an outcome but no label", "有结果但无标签", 0)
     else:
         months = target.months_on_book
-        mature = outcomes[(outcomes["months_on_book"] == months) & outcomes["dpd_max"].notna()]
+        mature = newest[(newest["months_on_book"] == months) & newest["dpd_max"].notna()]
+        mature = mature.drop_duplicates("application_id", keep="last")
         defaulted = (mature.set_index("application_id")["dpd_max"] >= target.dpd).astype("int64")
         immature = LeftOut(f"immature: not yet {months} months on book", f"表现期不足{months}个月", 0)
     observed = outcomes["application_id"].nunique()

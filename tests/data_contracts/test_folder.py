@@ -8,7 +8,16 @@ import pyarrow as pa
 import pytest
 
 from data_contracts.errors import SourceError
-from data_contracts.folder import TableFolder, arrow_schema, file_sha256, to_arrow, write_tables
+from data_contracts.folder import (
+    Batch,
+    TableFolder,
+    arrow_schema,
+    file_sha256,
+    to_arrow,
+    write_batch,
+    write_manifest,
+    write_tables,
+)
 from data_contracts.tables import LOAN_MONTHS, OUTCOMES, TABLES
 
 MOMENT = pd.Timestamp("2024-03-01 04:00:00.123456")
@@ -59,7 +68,28 @@ def test_same_records_have_the_same_identity_and_others_another(tmp_path: Path) 
     )
     assert one.identity == two.identity
     assert one.identity != other.identity
-    assert one.hashes == {"loan_months": file_sha256(tmp_path / "one" / "loan_months.parquet")}
+    (file,) = one.files("loan_months")
+    assert file_sha256(Path(file)) == file_sha256(Path(two.files("loan_months")[0]))
+    assert one.batches[0].facts["files"]["loan_months"] == {"loan_months/all.parquet": file_sha256(Path(file))}
+
+
+def test_files_hold_the_rows_learned_in_a_month_utc(tmp_path: Path) -> None:
+    rows = months([1, 2, 3]).assign(
+        known_at=[pd.Timestamp("2024-02-29 23:59:59"), pd.Timestamp("2023-12-31"), pd.Timestamp("2024-03-01 00:00")]
+    )
+    folder = write_tables(tmp_path / "out", {"loan_months": rows}, lender="tiny", dates="calendar")
+    assert [Path(file).name for file in folder.files("loan_months")] == [
+        "2023-12.parquet", "2024-02.parquet", "2024-03.parquet"
+    ]  # fmt: skip
+    assert folder.read("loan_months")["dpd"].tolist() == [2, 1, 3]
+
+
+def test_a_table_in_which_a_record_comes_again_is_told(tmp_path: Path) -> None:
+    again = pd.concat([months([1, 2]), months([3]).assign(known_at=MOMENT + pd.Timedelta(days=1))])
+    assert write_tables(tmp_path / "a", {"loan_months": again}, lender="t", dates="relative").corrected == (
+        "loan_months",
+    )
+    assert write_tables(tmp_path / "b", {"loan_months": months([1, 2])}, lender="t", dates="relative").corrected == ()
 
 
 def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
@@ -67,7 +97,9 @@ def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
     write_tables(out, {"loan_months": months([1])}, lender="tiny", dates="relative")
     outcome = {"application_id": ["a"], "customer_id": "c", "occurred_at": MOMENT, "known_at": MOMENT}
     write_tables(out, {"outcomes": pd.DataFrame(outcome)}, lender="tiny", dates="relative")
-    assert sorted(path.name for path in out.iterdir()) == ["lender.json", "outcomes.parquet"]
+    assert TableFolder.open(out).tables == ("outcomes",)
+    assert sorted(path.name for path in out.iterdir()) == ["batches", "lender.json"]
+    assert len(list((out / "batches").iterdir())) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
@@ -113,11 +145,44 @@ def test_missing_and_truncated_tables_are_named(tmp_path: Path) -> None:
     folder = write_tables(tmp_path / "out", {"loan_months": months([1])}, lender="tiny", dates="relative")
     with pytest.raises(SourceError, match="has no table transactions; it has loan_months"):
         folder.read("transactions")
-    file = folder.file("loan_months")
+    file = Path(folder.files("loan_months")[0])
     file.write_bytes(file.read_bytes()[:50])
     for read in (folder.read, folder.rows):
-        with pytest.raises(SourceError, match=r"loan_months\.parquet cannot be read as Parquet"):
+        with pytest.raises(SourceError, match=r"Table loan_months .* cannot be read"):
             read("loan_months")
+    with pytest.raises(
+        SourceError, match=r"all\.parquet is not the file that was written: it was cut short or changed"
+    ):
+        TableFolder.open(folder.path)
+    file.unlink()
+    with pytest.raises(SourceError, match=r"all\.parquet is gone, though its folder lists it"):
+        TableFolder.open(folder.path)
+    with pytest.raises(SourceError, match=r"all\.parquet is gone, though its batch lists it"):
+        folder.read("loan_months")
+
+
+def test_a_changed_account_of_a_batch_is_told(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path / "out", {"loan_months": months([1])}, lender="tiny", dates="relative")
+    told = folder.batches[0].path / "batch.json"
+    told.write_text(told.read_text().replace('"loan_months": 1', '"loan_months": 2'))
+    with pytest.raises(SourceError, match=r"batch\.json is not the file that was written"):
+        TableFolder.open(folder.path)
+
+
+def test_two_batches_read_as_one_and_one_source_makes_one_batch(tmp_path: Path) -> None:
+    def batch(dpd: int, source: str) -> Batch:
+        rows = to_arrow(LOAN_MONTHS, months([dpd]))
+        return write_batch(tmp_path, {"loan_months": rows}, "relative", {"source": {"sha256": source}})
+
+    first, again, second, other = batch(1, "a"), batch(1, "a"), batch(2, "b"), batch(2, "c")
+    assert first.identity == again.identity
+    assert len({first.identity, second.identity, other.identity}) == 3
+    write_manifest(tmp_path, "tiny", "relative", [first, second], ["loan_months"])
+    folder = TableFolder.open(tmp_path)
+    assert folder.read("loan_months")["dpd"].tolist() == [1, 2]
+    assert folder.rows("loan_months") == 2
+    assert [one.identity for one in folder.batches] == [first.identity, second.identity]
+    assert folder.corrected == ("loan_months",)
 
 
 def test_every_contract_has_a_schema() -> None:

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from data_contracts.declare import Table
-from data_contracts.tables import EVENT_TABLES, OUTCOMES, TABLES
+from data_contracts.rules import LEARNED
+from data_contracts.tables import CONSENTS, EVENT_TABLES, OUTCOMES, TABLES
 
 EVERY_TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
@@ -15,7 +16,7 @@ EVERY_TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_the_tables_of_the_design_are_there() -> None:
     assert list(TABLES) == [
         "applications", "tradelines", "tradeline_months", "inquiries", "transactions", "card_months", "loans",
-        "loan_months", "instalments", "payments", "outcomes",
+        "loan_months", "instalments", "payments", "invoices", "consents", "outcomes",
     ]  # fmt: skip
 
 
@@ -42,9 +43,15 @@ def test_foreign_keys_lead_to_the_key_of_a_table_with_the_same_types(table: Tabl
 
 
 @EVERY_TABLE
-def test_only_moments_have_an_order(table: Table) -> None:
-    for pair in table.ordered:
-        assert [table.column(name).dtype for name in pair] == ["timestamp", "timestamp"]
+def test_rules_have_names_of_their_own_and_read_columns_that_are_there(table: Table) -> None:
+    names = [rule.name for rule in table.rules]
+    assert len(set(names)) == len(names)
+    assert not set(names) & set(table.names)
+    for rule in table.rules:
+        assert set(rule.columns) <= set(table.names), rule.name
+        assert (rule.lookup is None) == (not rule.on), rule.name
+        for other, columns in rule.reads.items():
+            assert set(columns) <= set(TABLES[other].names), rule.name
 
 
 @EVERY_TABLE
@@ -67,18 +74,18 @@ def test_money_is_whole_fen(table: Table) -> None:
     assert all((column.dtype, column.unit) == ("int64", "fen") for column in money)
 
 
-@pytest.mark.parametrize("table", [*EVENT_TABLES, OUTCOMES], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*EVENT_TABLES, CONSENTS, OUTCOMES], ids=lambda table: table.name)
 def test_events_say_whose_they_are_when_they_happened_and_when_they_were_known(table: Table) -> None:
     for name in ("customer_id", "occurred_at", "known_at"):
         assert not table.column(name).nullable
-    assert ("occurred_at", "known_at") in table.ordered
+    assert LEARNED in table.rules
 
 
 @EVERY_TABLE
-def test_only_tables_with_known_at_have_versions_or_freshness(table: Table) -> None:
-    if table.versioned or table.fresh_days is not None:
-        assert "known_at" in table.names
-        assert table.row_key == ((*table.key, "known_at") if table.versioned else table.key)
+def test_what_may_be_corrected_is_named_by_its_key_and_when_it_was_known(table: Table) -> None:
+    events = table.name != "applications"
+    assert table.row_key == ((*table.key, "known_at") if events else table.key)
+    assert events or table.fresh_days is None
 
 
 def test_protected_attributes_are_marked() -> None:

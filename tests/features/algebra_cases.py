@@ -83,6 +83,11 @@ def due(at: datetime, amount: int, name: str = "i1", **values: Any) -> dict[str,
     return record("instalments", at, **({"due_at": at, "amount_due": amount, "instalment_id": name} | values))
 
 
+def put_off(due_at: datetime, known: datetime) -> dict[str, Any]:
+    """A version of one instalment that was agreed ten days ago."""
+    return record("instalments", days(10), known, instalment_id="i1", due_at=due_at)
+
+
 def payment(at: datetime, amount: int, settles: str | None = "i1", **values: Any) -> dict[str, Any]:
     return record("payments", at, **({"amount": amount, "instalment_id": settles} | values))
 
@@ -314,6 +319,22 @@ VERSIONS = [
          known=days(2))]),
     Case("other keys are other accounts", count(tradelines), 2,
          [account(days(9), tradeline_id="t"), account(days(9), tradeline_id="u")]),
+    Case("any record may be corrected", total(transactions.amount), 0.05,
+         [spend(500, days(9), transaction_id="t", known=days(8)), spend(5, days(9), transaction_id="t",
+         known=days(2))]),
+    Case("told again is not told twice", count(inquiries), 1,
+         [inquiry(days(9), inquiry_id="q"), inquiry(days(9), inquiry_id="q", known=days(2))]),
+    Case("of three versions the one between, where the last is known later", latest(cards.balance), 0.02,
+         [statement(days(9), card_id="c", balance=1), statement(days(9), card_id="c", known=AS_OF, balance=2),
+         statement(days(9), card_id="c", known=AS_OF + US, balance=3)]),
+    Case("another month of the same account is no correction", count(cards), 2,
+         [statement(days(9), card_id="c"), statement(days(39), card_id="c")]),
+    Case("a correction may move a record out of the window", count(inquiries, days=30), 0,
+         [inquiry(days(9), inquiry_id="q"), inquiry(days(40), inquiry_id="q", known=days(2))]),
+    Case("an instalment put off beyond as_of is not due", count(instalments), 0,
+         [put_off(days(3), known=days(9)), put_off(AS_OF + US, known=days(5))]),
+    Case("one put off later is due as yet", count(instalments), 1,
+         [put_off(days(3), known=days(9)), put_off(AS_OF + US, known=AS_OF + US)]),
 ]
 
 CHILDREN = [
@@ -333,6 +354,17 @@ CHILDREN = [
     Case("each instalment has its own", maximum(instalments.paid), 0.4,
          [due(days(20), 100, "i1"), due(days(10), 100, "i2")],
          children=[payment(days(21), 30, "i1"), payment(days(9), 40, "i2")]),
+    Case("a corrected payment pays what it says now", total(instalments.paid), 0.1, [due(days(20), 100)],
+         children=[payment(days(21), 70, payment_id="p"), payment(days(21), 10, payment_id="p", known=days(2))]),
+    Case("one corrected after as_of what it said before", total(instalments.paid), 0.7, [due(days(20), 100)],
+         children=[payment(days(21), 70, payment_id="p"), payment(days(21), 0, payment_id="p", known=AS_OF + US)]),
+    Case("a correction may move a payment to another instalment", total(instalments.paid,
+         where=instalments.amount_due == 100), 0.0, [due(days(20), 100, "i1"), due(days(20), 200, "i2")],
+         children=[payment(days(21), 70, "i1", payment_id="p"), payment(days(21), 70, "i2", payment_id="p",
+         known=days(2))]),
+    Case("or to none", maximum(_days_late), None, [due(days(20), 100)],
+         children=[payment(days(21), 70, payment_id="p"), payment(days(21), 70, None, payment_id="p",
+         known=days(2))]),
     Case("payments are a source themselves", total(payments.amount, days=20), 0.4, table="payments",
          rows=[payment(days(20), 30), payment(days(19), 40)]),
 ]

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_contracts.folder import TableFolder, write_tables
+from data_contracts.folder import Dates, TableFolder, write_tables
 from data_contracts.tables import EVENT_TABLES, TABLES
 from features import batch
 from features.algebra import US_PER_DAY
@@ -49,9 +49,10 @@ def online(plan: Plan, applicants: list[Applicant], absent: tuple[str, ...] = ()
 
 
 @contextmanager
-def written(tables: dict[str, pd.DataFrame]) -> Iterator[TableFolder]:
+def written(tables: dict[str, pd.DataFrame], dates: Dates = "relative") -> Iterator[TableFolder]:
+    """Tables on disk: a file each, or with real dates a file a month."""
     with TemporaryDirectory() as place:
-        yield write_tables(Path(place) / "tables", tables, lender="random", dates="calendar")
+        yield write_tables(Path(place) / "tables", tables, lender="random", dates=dates)
 
 
 def differences(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> dict[str, tuple[float, float]]:
@@ -72,12 +73,25 @@ def token_bytes(sequences: EventSequences) -> tuple[bytes, bytes, bytes]:
 @pytest.mark.parametrize("seed", [11, 12])
 def test_batch_equals_online(plan: Plan, seed: int) -> None:
     applicants = people(seed)
-    with written(frames(applicants)) as folder:
+    with written(frames(applicants), "calendar" if seed == 11 else "relative") as folder:
         matrix = batch.compute(folder, SET)
     assert matrix.index.tolist() == [row["application_id"] for row, _ in applicants]
     assert matrix.columns.tolist() == list(SET.names)
     assert set(matrix.dtypes) == {np.dtype("float64")}
     assert differences(matrix.to_numpy(), online(plan, applicants)) == {}
+
+
+def test_random_records_correct_every_table() -> None:
+    """The guard of this file: where nothing is corrected, nothing is shown of corrections."""
+    with written(frames(people(18, number=60))) as folder:
+        assert set(folder.corrected) == {table.name for table in EVENT_TABLES}
+
+
+def test_the_same_tables_give_the_same_bits_each_time() -> None:
+    """Months are files, which threads read in an order of chance."""
+    with written(frames(people(19)), "calendar") as folder:
+        matrices = {batch.compute(folder, SET).to_numpy().tobytes() for _ in range(2)}
+    assert len(matrices) == 1
 
 
 def test_random_records_reach_every_feature(plan: Plan) -> None:
@@ -133,7 +147,7 @@ def _with_more_of_the_future(rng: np.random.Generator, rows: Rows, table: str) -
     for at, row in enumerate(rows):
         other = dict(row, known_at=AS_OF + int(rng.integers(1, 10)) * US)
         amounts = {name: 123_456 for name in row if name in ("amount", "balance", "paid")}
-        same_key = TABLES[table].versioned and rng.random() < 0.5
+        same_key = rng.random() < 0.5
         later.append(other | amounts | ({} if same_key else {key: f"later-{at}"}))
     return rows + later
 

@@ -92,18 +92,12 @@ def random_request(rng: np.random.Generator, number: int) -> tuple[dict[str, Any
         "income_monthly": int(rng.lognormal(13.6, 0.5)),
         "owns_car": bool(rng.uniform() < 0.4),
     }
-    request = {
-        "application": application,
-        "tradelines": [],
-        "tradeline_months": [],
-        "inquiries": inquiries,
-        "transactions": transactions,
-        "card_months": [],
-        "loans": [loan],
-        "loan_months": [],
-        "instalments": instalments,
-        "payments": payments,
-    }
+    records: dict[str, list[dict[str, Any]]] = {table.name: [] for table in EVENT_TABLES}
+    records |= {"inquiries": inquiries, "transactions": transactions, "loans": [loan]}
+    records |= {"instalments": instalments, "payments": payments}
+    for rows in records.values():  # as tables hold them, by the month in which they were learned
+        rows.sort(key=lambda row: datetime.fromisoformat(row["known_at"]))
+    request = {"application": application, **records}
     return request, bool(rng.uniform() < 0.05 + 0.5 * risk)
 
 

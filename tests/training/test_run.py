@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from data_contracts.errors import TrainingError
+from data_contracts.errors import DeclarationError, TrainingError
 from features.batch import compute
 from training import run
 from training.experiment import Experiment
@@ -61,6 +61,12 @@ def test_what_found_parameters_are_trained_and_told(tiny):
     assert bundle.model.parts_["boosted"].max_depth == 1
     assert bundle.facts["tuned"] == {"max_depth": 1}
     assert bundle.background_sequences is None
+
+
+def test_records_are_used_only_for_what_they_may_decide(tiny):
+    collecting = changed(tiny.experiment, decision_point="collection")
+    with pytest.raises(DeclarationError, match=r"may not be used at collection:\n  inquiries \(bureau\): only at"):
+        run.prepare_for(collecting, tiny.folder)
 
 
 def test_without_a_budget_there_is_no_search(tiny):

@@ -10,6 +10,7 @@ from data_contracts.folder import write_tables
 from training.experiment import Target
 from training.targets import label, label_outcomes
 
+DAY = pd.Timestamp("2024-01-01")
 OUTCOMES = pd.DataFrame(
     [
         # application, months on book, highest dpd so far
@@ -21,6 +22,7 @@ OUTCOMES = pd.DataFrame(
     ],
     columns=["application_id", "months_on_book", "dpd_max"],
 ).assign(defaulted=None)  # fmt: skip
+OUTCOMES["occurred_at"] = OUTCOMES["known_at"] = DAY + OUTCOMES["months_on_book"] * pd.Timedelta(days=30)
 APPLICATIONS = pd.Series(["on time", "a day short", "late", "young", "unknown", "refused", "never drawn"])
 
 
@@ -55,7 +57,10 @@ def test_another_definition_of_default(dpd, months, defaulted):
 
 
 def test_the_lenders_own_label():
-    outcomes = pd.DataFrame({"application_id": ["a", "b", "c"], "defaulted": pd.array([True, False, None], "boolean")})
+    defaulted = pd.array([True, False, None], "boolean")
+    outcomes = pd.DataFrame({"application_id": ["a", "b", "c"], "defaulted": defaulted}).assign(
+        occurred_at=DAY, known_at=DAY
+    )
     labels = label_outcomes(outcomes, pd.Series(["a", "b", "c", "d"]), Target(kind="label"))
     assert labels.defaulted.to_dict() == {"a": 1, "b": 0}
     assert [(left.en.split()[0], left.count) for left in labels.left_out] == [("without", 1), ("with", 1)]
@@ -67,16 +72,45 @@ def test_the_order_of_the_outcomes_does_not_matter():
     pd.testing.assert_series_equal(shuffled.defaulted, label_outcomes(OUTCOMES, APPLICATIONS, target).defaulted)
 
 
+@pytest.mark.parametrize(
+    ("corrected_dpd", "defaulted"),
+    [
+        (31, {"a day short": 1, "late": 1, "on time": 0}),
+        (None, {"late": 1, "on time": 0}),  # what the newest version does not know is not known
+    ],
+)
+def test_of_a_corrected_outcome_the_newest_version_counts(corrected_dpd, defaulted):
+    before = OUTCOMES[(OUTCOMES["application_id"] == "a day short") & (OUTCOMES["months_on_book"] == 6)]
+    correction = before.assign(known_at=before["known_at"] + pd.Timedelta(days=1), dpd_max=[corrected_dpd])
+    for order in ([OUTCOMES, correction], [correction, OUTCOMES]):
+        outcomes = pd.concat([rows.astype({"dpd_max": "Int64"}) for rows in order])
+        labels = label_outcomes(outcomes, APPLICATIONS, Target(kind="dpd", dpd=30, months_on_book=6))
+        assert labels.defaulted.to_dict() == defaulted
+
+
+def test_a_label_that_was_corrected_or_given_again_counts_as_it_was_known_last():
+    rows = [
+        # application, days to the month, days until known, label
+        ("a", 30, 1, True), ("a", 30, 9, False),
+        ("b", 60, 0, True), ("b", 30, 50, False),
+    ]  # fmt: skip
+    outcomes = pd.DataFrame(rows, columns=["application_id", "month", "lag", "defaulted"])
+    outcomes["occurred_at"] = DAY + pd.to_timedelta(outcomes["month"], unit="D")
+    outcomes["known_at"] = outcomes["occurred_at"] + pd.to_timedelta(outcomes["lag"], unit="D")
+    for order in (outcomes, outcomes[::-1]):
+        labels = label_outcomes(order, pd.Series(["a", "b"]), Target(kind="label"))
+        assert labels.defaulted.to_dict() == {"a": 0, "b": 1}
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder of applications and, where given, outcomes."""
 
     def write(outcomes: pd.DataFrame | None):
-        day = pd.Timestamp("2024-01-01")
         names = APPLICATIONS.to_list()
-        tables = {"applications": pd.DataFrame({"application_id": names, "customer_id": names, "applied_at": day})}
+        tables = {"applications": pd.DataFrame({"application_id": names, "customer_id": names, "applied_at": DAY})}
         if outcomes is not None:
-            tables["outcomes"] = outcomes.assign(customer_id=outcomes["application_id"], occurred_at=day, known_at=day)
+            tables["outcomes"] = outcomes.assign(customer_id=outcomes["application_id"])
         return write_tables(tmp_path / "tables", tables, lender="by_hand", dates="calendar")
 
     return write
