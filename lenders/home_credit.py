@@ -7,25 +7,18 @@ What becomes what is declared in `home_credit_mapping`.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 
-from data_contracts.engine import connect
 from data_contracts.errors import SourceError
 from data_contracts.folder import Dates
 from lenders.catalogue import Progress
 from lenders.home_credit_files import APPLICATION_FILES, CHILDREN, application_file
-from lenders.home_credit_mapping import MACROS, MAPPINGS, Mapped
-from lenders.raw_files import find, reading, stage
-
-log = logging.getLogger(__name__)
-
-# the months of Kaggle's whole bureau_balance are sorted on disk beyond this; the tables themselves come on top
-_MEMORY = "2GB"
+from lenders.home_credit_mapping import HOME_CREDIT_MACROS, MAPPINGS
+from lenders.mapping import run, workbench
+from lenders.raw_files import contents, find, reading, stage
 
 
 def import_tables(source: Path, progress: Progress | None = None) -> tuple[dict[str, pa.Table], Dates]:
@@ -55,21 +48,13 @@ def import_tables(source: Path, progress: Progress | None = None) -> tuple[dict[
     Records of customers who are in no application file are left out; a warning in the log counts them by file.
     """
     paths = _find_files(source)
-    with TemporaryDirectory(prefix="lendwell-") as spill, connect(memory_limit=_MEMORY, temp_directory=spill) as engine:
-        engine.execute(MACROS)
+    with workbench() as engine:
+        engine.execute(HOME_CREDIT_MACROS)
         _stage_applications(engine, {name: path for name, path in paths.items() if name in APPLICATION_FILES})
         for child in CHILDREN:
             if child.name in paths:
                 stage(engine, child, paths[child.name])
-        wanted = [mapped for mapped in MAPPINGS if _available(engine, mapped, paths)]
-        tables = {}
-        for done, mapped in enumerate(wanted):
-            if progress is not None:
-                progress(mapped.table, done / len(wanted))
-            tables[mapped.table] = _run(engine, mapped.sql(frozenset(paths)), mapped, paths)
-            if mapped.counted is not None:
-                _report_left_out(engine, mapped.counted, paths[mapped.counted])
-    return tables, "relative"
+        return run(engine, MAPPINGS, paths, progress), "relative"
 
 
 def _find_files(source: Path) -> dict[str, Path]:
@@ -78,10 +63,9 @@ def _find_files(source: Path) -> dict[str, Path]:
     names = (*APPLICATION_FILES, *(child.name for child in CHILDREN))
     paths = {name: path for name in names if (path := find(source, name)) is not None}
     if not any(name in paths for name in APPLICATION_FILES):
-        there = ", ".join(sorted(entry.name for entry in source.iterdir())[:10]) or "nothing"
         raise SourceError(
             f"{source} has no application_train or application_test (.parquet or .csv), which Home Credit needs; "
-            f"it holds {there}. Name the folder with Kaggle's files, under their own names."
+            f"it holds {contents(source)}. Name the folder with Kaggle's files, under their own names."
         )
     if "bureau_balance" in paths and "bureau" not in paths:
         raise SourceError(
@@ -102,24 +86,3 @@ def _stage_applications(engine: duckdb.DuckDBPyConnection, paths: dict[str, Path
             "CREATE TEMP TABLE applicants AS SELECT DISTINCT SK_ID_CURR, "
             "applied(WEEKDAY_APPR_PROCESS_START, HOUR_APPR_PROCESS_START) AS applied_at FROM raw_applications"
         )
-
-
-def _available(engine: duckdb.DuckDBPyConnection, mapped: Mapped, paths: dict[str, Path]) -> bool:
-    if mapped.table == "outcomes":
-        ((labels,),) = engine.sql("SELECT count(TARGET) FROM raw_applications").fetchall()
-        return bool(labels)
-    return all(name in paths for name in mapped.files)
-
-
-def _run(engine: duckdb.DuckDBPyConnection, sql: str, mapped: Mapped, paths: dict[str, Path]) -> pa.Table:
-    with reading(*(paths[name] for name in mapped.files)):
-        return engine.sql(sql).to_arrow_table()
-
-
-def _report_left_out(engine: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
-    account = "JOIN bureau USING (SK_ID_BUREAU)" if name == "bureau_balance" else ""
-    kept = f'SELECT count(*) FROM "{name}" {account} JOIN applicants USING (SK_ID_CURR)'
-    ((rows, kept_rows),) = engine.sql(f'SELECT (SELECT count(*) FROM "{name}"), ({kept})').fetchall()
-    if rows > kept_rows:
-        left_out = rows - kept_rows
-        log.warning("%s: %s of %s rows left out, their customer is in no application file", path.name, left_out, rows)

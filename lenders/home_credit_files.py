@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from lenders.raw_files import Kind, RawFile
+from lenders.raw_files import RawFile, columns
 
 APPLICATION_FILES = ("application_train", "application_test")
 
 DOCUMENT_FLAGS = tuple(f"FLAG_DOCUMENT_{number}" for number in range(2, 22))
 
 
-def _columns(ids: str, numbers: str = "", texts: str = "") -> dict[str, Kind]:
-    kinds: tuple[tuple[Kind, str], ...] = (("id", ids), ("number", numbers), ("text", texts))
-    return {name: kind for kind, names in kinds for name in names.split()}
-
-
 def application_file(name: str) -> RawFile:
     """Columns read from `application_train` or, without `TARGET`, `application_test`."""
     return RawFile(
         name,
-        _columns(
+        columns(
             "SK_ID_CURR",
             "TARGET AMT_INCOME_TOTAL AMT_CREDIT AMT_ANNUITY AMT_GOODS_PRICE DAYS_BIRTH DAYS_EMPLOYED DAYS_REGISTRATION "
             "DAYS_ID_PUBLISH DAYS_LAST_PHONE_CHANGE OWN_CAR_AGE CNT_CHILDREN CNT_FAM_MEMBERS FLAG_WORK_PHONE "
@@ -37,7 +32,7 @@ def application_file(name: str) -> RawFile:
 CHILDREN = (
     RawFile(
         "bureau",
-        _columns(
+        columns(
             "SK_ID_CURR SK_ID_BUREAU",
             "DAYS_CREDIT DAYS_CREDIT_UPDATE DAYS_CREDIT_ENDDATE DAYS_ENDDATE_FACT CREDIT_DAY_OVERDUE "
             "CNT_CREDIT_PROLONG AMT_CREDIT_SUM AMT_CREDIT_SUM_DEBT AMT_CREDIT_SUM_LIMIT AMT_CREDIT_SUM_OVERDUE "
@@ -45,10 +40,10 @@ CHILDREN = (
             "CREDIT_ACTIVE CREDIT_CURRENCY CREDIT_TYPE",
         ),
     ),
-    RawFile("bureau_balance", _columns("SK_ID_BUREAU", "MONTHS_BALANCE", "STATUS")),
+    RawFile("bureau_balance", columns("SK_ID_BUREAU", "MONTHS_BALANCE", "STATUS")),
     RawFile(
         "credit_card_balance",
-        _columns(
+        columns(
             "SK_ID_CURR SK_ID_PREV",
             "MONTHS_BALANCE AMT_CREDIT_LIMIT_ACTUAL AMT_BALANCE AMT_INST_MIN_REGULARITY AMT_PAYMENT_TOTAL_CURRENT "
             "AMT_DRAWINGS_CURRENT AMT_DRAWINGS_ATM_CURRENT CNT_DRAWINGS_CURRENT CNT_DRAWINGS_ATM_CURRENT SK_DPD",
@@ -56,7 +51,7 @@ CHILDREN = (
     ),
     RawFile(
         "previous_application",
-        _columns(
+        columns(
             "SK_ID_CURR SK_ID_PREV",
             "DAYS_DECISION DAYS_TERMINATION AMT_APPLICATION AMT_CREDIT AMT_DOWN_PAYMENT AMT_ANNUITY CNT_PAYMENT",
             "NAME_CONTRACT_TYPE NAME_CONTRACT_STATUS",
@@ -64,7 +59,7 @@ CHILDREN = (
     ),
     RawFile(
         "installments_payments",
-        _columns(
+        columns(
             "SK_ID_CURR SK_ID_PREV",
             "NUM_INSTALMENT_VERSION NUM_INSTALMENT_NUMBER DAYS_INSTALMENT DAYS_ENTRY_PAYMENT AMT_INSTALMENT "
             "AMT_PAYMENT",
@@ -72,6 +67,6 @@ CHILDREN = (
     ),
     RawFile(
         "POS_CASH_balance",
-        _columns("SK_ID_CURR SK_ID_PREV", "MONTHS_BALANCE CNT_INSTALMENT_FUTURE SK_DPD", "NAME_CONTRACT_STATUS"),
+        columns("SK_ID_CURR SK_ID_PREV", "MONTHS_BALANCE CNT_INSTALMENT_FUTURE SK_DPD", "NAME_CONTRACT_STATUS"),
     ),
 )

@@ -6,14 +6,11 @@ Kaggle's codes: `XNA` and `XAP` stand for missing; 365243 days stand for "never"
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lenders.home_credit_files import DOCUMENT_FLAGS
+from lenders.mapping import Mapped, at, choice
 
-MACROS = """
-CREATE MACRO fen(units) AS CAST(round(units * 100) AS BIGINT);
-CREATE MACRO whole(x) AS CAST(round(x) AS BIGINT);
-CREATE MACRO flag(x) AS x = 1;
+HOME_CREDIT_MACROS = """
 CREATE MACRO known(code) AS CASE WHEN code NOT IN ('XNA', 'XAP', '') THEN code END;
 CREATE MACRO age_days(days) AS CASE WHEN days <= 0 THEN -days END;
 CREATE MACRO day_at(applied_at, days) AS applied_at + to_days(CAST(days AS INTEGER));
@@ -25,18 +22,46 @@ CREATE MACRO applied(weekday, hour) AS TIMESTAMP '2018-05-07 00:00:00' - INTERVA
 """  # 7 May 2018 is a Monday, and early enough in a month that a month's end never cuts `month_at` short
 
 
-def _choice(column: str, meaning: Mapping[str, str], otherwise: str | None = None) -> str:
-    """CASE expression: each raw code and the category it becomes, `otherwise` for codes that are not listed."""
-    cases = " ".join(f"WHEN '{code}' THEN '{category}'" for code, category in meaning.items())
-    last = f" ELSE '{otherwise}'" if otherwise else ""
-    return f"CASE {column} {cases}{last} END"
-
-
-_PRODUCT = _choice(
+_PRODUCT = choice(
     "NAME_CONTRACT_TYPE",
     {"Cash loans": "cash", "Consumer loans": "consumer", "Revolving loans": "revolving"},
     otherwise="other",
 )
+
+# code books that another publisher uses, too
+MARITAL_STATUS = {
+    "Single / not married": "single",
+    "Married": "married",
+    "Civil marriage": "cohabiting",  # in the lender's countries: living together, not registered
+    "Separated": "separated",
+    "Widow": "widowed",
+    "Unknown": "unknown",
+}
+EDUCATION = {
+    "Lower secondary": "lower_secondary",
+    "Secondary / secondary special": "secondary",
+    "Incomplete higher": "vocational",
+    "Higher education": "bachelor",
+    "Academic degree": "postgraduate",
+}
+HOUSING = {
+    "House / apartment": "own",
+    "With parents": "parents",
+    "Municipal apartment": "municipal",
+    "Rented apartment": "rented",
+    "Office apartment": "employer",
+    "Co-op apartment": "other",
+}
+EMPLOYMENT = {
+    "Working": "employee",
+    "State servant": "public",
+    "Commercial associate": "other",  # neither plainly employed nor plainly in business for oneself
+    "Maternity leave": "other",
+    "Businessman": "business_owner",
+    "Pensioner": "pensioner",
+    "Student": "student",
+    "Unemployed": "unemployed",
+}
 
 _APPLICATION = {
     "application_id": "CAST(SK_ID_CURR AS VARCHAR)",
@@ -48,54 +73,13 @@ _APPLICATION = {
     "goods_price": "fen(AMT_GOODS_PRICE)",
     "income_monthly": "fen(AMT_INCOME_TOTAL / 12)",
     "age_years": "-DAYS_BIRTH / 365.25",
-    "gender": _choice("CODE_GENDER", {"F": "female", "M": "male"}),
-    "marital_status": _choice(
-        "NAME_FAMILY_STATUS",
-        {
-            "Single / not married": "single",
-            "Married": "married",
-            "Civil marriage": "cohabiting",  # in the lender's countries: living together, not registered
-            "Separated": "separated",
-            "Widow": "widowed",
-            "Unknown": "unknown",
-        },
-    ),
+    "gender": choice("CODE_GENDER", {"F": "female", "M": "male"}),
+    "marital_status": choice("NAME_FAMILY_STATUS", MARITAL_STATUS),
     "children_count": "whole(CNT_CHILDREN)",
     "household_size": "whole(CNT_FAM_MEMBERS)",
-    "education": _choice(
-        "NAME_EDUCATION_TYPE",
-        {
-            "Lower secondary": "lower_secondary",
-            "Secondary / secondary special": "secondary",
-            "Incomplete higher": "vocational",
-            "Higher education": "bachelor",
-            "Academic degree": "postgraduate",
-        },
-    ),
-    "housing": _choice(
-        "NAME_HOUSING_TYPE",
-        {
-            "House / apartment": "own",
-            "With parents": "parents",
-            "Municipal apartment": "municipal",
-            "Rented apartment": "rented",
-            "Office apartment": "employer",
-            "Co-op apartment": "other",
-        },
-    ),
-    "employment": _choice(
-        "NAME_INCOME_TYPE",
-        {
-            "Working": "employee",
-            "State servant": "public",
-            "Commercial associate": "other",  # neither plainly employed nor plainly in business for oneself
-            "Maternity leave": "other",
-            "Businessman": "business_owner",
-            "Pensioner": "pensioner",
-            "Student": "student",
-            "Unemployed": "unemployed",
-        },
-    ),
+    "education": choice("NAME_EDUCATION_TYPE", EDUCATION),
+    "housing": choice("NAME_HOUSING_TYPE", HOUSING),
+    "employment": choice("NAME_INCOME_TYPE", EMPLOYMENT),
     "occupation": "known(OCCUPATION_TYPE)",
     "industry": "known(ORGANIZATION_TYPE)",
     # 365243 (36500 in some copies), the only positive value, marks pensioners and the unemployed
@@ -133,11 +117,6 @@ _APPLICATION = {
 _CUSTOMER = {"customer_id": "CAST(SK_ID_CURR AS VARCHAR)"}
 
 
-def _at(when: str) -> dict[str, str]:
-    """Happened and became known at the same moment."""
-    return {"occurred_at": when, "known_at": when}
-
-
 def _fen_of_currency_1(column: str) -> str:
     # 0.1 % of accounts are in other currencies; their rates are not published, so their amounts are missing
     return f"CASE WHEN CREDIT_CURRENCY = 'currency 1' THEN fen({column}) END"
@@ -150,7 +129,7 @@ _TRADELINE = {
     # some reports are dated before the account was opened (down to -41926 days): nobody knew of it then. Reports that
     # arrived after the application keep their day, so that no decision at `applied_at` sees them
     "known_at": "day_at(applied_at, greatest(DAYS_CREDIT, DAYS_CREDIT_UPDATE))",
-    "kind": _choice(
+    "kind": choice(
         "CREDIT_TYPE",
         {
             "Mortgage": "mortgage",
@@ -166,7 +145,7 @@ _TRADELINE = {
         },
         otherwise="other",
     ),
-    "status": _choice("CREDIT_ACTIVE", {"Active": "active", "Closed": "closed", "Sold": "sold", "Bad debt": "bad"}),
+    "status": choice("CREDIT_ACTIVE", {"Active": "active", "Closed": "closed", "Sold": "sold", "Bad debt": "bad"}),
     # ends before the opening (down to -42023 days) are faults of the feed: missing
     "closed_at": "CASE WHEN DAYS_ENDDATE_FACT >= DAYS_CREDIT THEN day_at(applied_at, DAYS_ENDDATE_FACT) END",
     "due_at": "CASE WHEN DAYS_CREDIT_ENDDATE >= DAYS_CREDIT THEN day_at(applied_at, DAYS_CREDIT_ENDDATE) END",
@@ -183,15 +162,15 @@ _TRADELINE = {
 _TRADELINE_MONTH = {
     "tradeline_id": "CAST(SK_ID_BUREAU AS VARCHAR)",
     **_CUSTOMER,
-    **_at("month_at(applied_at, MONTHS_BALANCE)"),
-    "status": _choice("STATUS", {"C": "closed", "X": "unknown"}, otherwise="open"),
+    **at("month_at(applied_at, MONTHS_BALANCE)"),
+    "status": choice("STATUS", {"C": "closed", "X": "unknown"}, otherwise="open"),
     "overdue_bucket": "CASE STATUS WHEN 'C' THEN 0 WHEN 'X' THEN NULL ELSE CAST(STATUS AS BIGINT) END",
 }
 
 _CARD_MONTH = {
     "card_id": "CAST(SK_ID_PREV AS VARCHAR)",
     **_CUSTOMER,
-    **_at("month_at(applied_at, MONTHS_BALANCE)"),
+    **at("month_at(applied_at, MONTHS_BALANCE)"),
     "credit_limit": "fen(AMT_CREDIT_LIMIT_ACTUAL)",
     "balance": "fen(AMT_BALANCE)",
     "minimum_due": "fen(AMT_INST_MIN_REGULARITY)",
@@ -214,7 +193,7 @@ _LOAN = {
     "known_at": f"day_at(applied_at, coalesce({_ENDED}, DAYS_DECISION))",
     "product": _PRODUCT,
     "status": f"CASE WHEN NAME_CONTRACT_STATUS = 'Approved' AND {_ENDED} IS NOT NULL THEN 'closed' ELSE "
-    + _choice(
+    + choice(
         "NAME_CONTRACT_STATUS",
         {"Approved": "granted", "Refused": "refused", "Canceled": "cancelled", "Unused offer": "unused"},
     )
@@ -242,8 +221,8 @@ GROUP BY SK_ID_PREV
 _LOAN_MONTH = {
     "loan_id": "CAST(SK_ID_PREV AS VARCHAR)",
     **_CUSTOMER,
-    **_at("month_at(applied_at, MONTHS_BALANCE)"),
-    "status": _choice(
+    **at("month_at(applied_at, MONTHS_BALANCE)"),
+    "status": choice(
         "NAME_CONTRACT_STATUS",
         {"Active": "active", "Completed": "closed", "Signed": "signed", "Approved": "signed"},
         otherwise="other",
@@ -263,7 +242,7 @@ _INSTALMENT = {
     "loan_id": "CAST(any_value(SK_ID_PREV) AS VARCHAR)",
     "customer_id": "CAST(any_value(SK_ID_CURR) AS VARCHAR)",
     # when a version of the schedule was drawn up is not published; it was known at the latest on the day it was due
-    **_at("day_at(any_value(applied_at), any_value(DAYS_INSTALMENT))"),
+    **at("day_at(any_value(applied_at), any_value(DAYS_INSTALMENT))"),
     "due_at": "day_at(any_value(applied_at), any_value(DAYS_INSTALMENT))",
     "number": "whole(any_value(NUM_INSTALMENT_NUMBER))",
     "amount_due": "fen(max(AMT_INSTALMENT))",
@@ -274,7 +253,7 @@ _PAYMENT = {
     "loan_id": "CAST(SK_ID_PREV AS VARCHAR)",
     "instalment_id": _INSTALMENT_ID,
     **_CUSTOMER,
-    **_at("day_at(applied_at, DAYS_ENTRY_PAYMENT)"),
+    **at("day_at(applied_at, DAYS_ENTRY_PAYMENT)"),
     "amount": "fen(AMT_PAYMENT)",
 }
 
@@ -282,51 +261,24 @@ _OUTCOME = {
     "application_id": "CAST(SK_ID_CURR AS VARCHAR)",
     **_CUSTOMER,
     # the lender does not say how long it watched; a year stands for it, always after the decision
-    **_at("day_at(applied_at, 365)"),
+    **at("day_at(applied_at, 365)"),
     "defaulted": "flag(TARGET)",
 }
 
 
-@dataclass(frozen=True)
-class Mapped:
-    """How one canonical table is computed.
-
-    Parameters
-    ----------
-    table : str
-        Canonical table.
-    columns : mapping of str to str
-        Canonical column to SQL expression.
-    rows : str
-        Where its rows come from.
-    order : str
-        What its rows are ordered by, so that one source always gives the same bytes.
-    files : tuple of str
-        Files that must be there besides an application file.
-    counted : str, optional
-        The file whose rows without an applicant are reported with this table.
-    extension : (str, str), optional
-        A file and the SQL of further rows, which are there where the file is.
-    """
-
-    table: str
-    columns: Mapping[str, str]
-    rows: str
-    order: str
-    files: tuple[str, ...] = ()
-    counted: str | None = None
-    extension: tuple[str, str] | None = None
-
-    def sql(self, files: frozenset[str]) -> str:
-        """SQL of the table, given which files are there."""
-        chosen = ", ".join(f'{expression} AS "{name}"' for name, expression in self.columns.items())
-        more = self.extension[1] if self.extension is not None and self.extension[0] in files else ""
-        return f"SELECT * FROM (SELECT {chosen} FROM {self.rows} {more}) ORDER BY {self.order}"
+def _of_applicants(
+    table: str,
+    columns: Mapping[str, str],
+    file: str,
+    order: str,
+    grouped: str = "",
+    extension: tuple[str, str] | None = None,
+) -> Mapped:
+    rows = f'"{file}" JOIN applicants USING (SK_ID_CURR)'
+    return Mapped(table, columns, rows + grouped, order, (file,), kept={file: rows}, extension=extension)
 
 
-def _of_applicants(table: str, columns: Mapping[str, str], file: str, order: str) -> Mapped:
-    return Mapped(table, columns, f'"{file}" JOIN applicants USING (SK_ID_CURR)', order, (file,), file)
-
+_MONTHS = "bureau_balance JOIN bureau USING (SK_ID_BUREAU) JOIN applicants USING (SK_ID_CURR)"
 
 MAPPINGS = (
     Mapped("applications", _APPLICATION, "raw_applications", "application_id"),
@@ -334,29 +286,22 @@ MAPPINGS = (
     Mapped(
         "tradeline_months",
         _TRADELINE_MONTH,
-        "bureau_balance JOIN bureau USING (SK_ID_BUREAU) JOIN applicants USING (SK_ID_CURR)",
+        _MONTHS,
         "tradeline_id, occurred_at",
         ("bureau", "bureau_balance"),
-        "bureau_balance",
+        kept={"bureau_balance": _MONTHS},
     ),
     _of_applicants("card_months", _CARD_MONTH, "credit_card_balance", "card_id, occurred_at"),
-    Mapped(
+    _of_applicants(
         "loans",
         _LOAN,
-        "previous_application JOIN applicants USING (SK_ID_CURR)",
-        "loan_id",
-        ("previous_application",),
         "previous_application",
-        ("installments_payments", _LOAN_BY_INSTALMENTS),
+        "loan_id",
+        extension=("installments_payments", _LOAN_BY_INSTALMENTS),
     ),
     _of_applicants("loan_months", _LOAN_MONTH, "POS_CASH_balance", "loan_id, occurred_at"),
-    Mapped(
-        "instalments",
-        _INSTALMENT,
-        "installments_payments JOIN applicants USING (SK_ID_CURR) GROUP BY instalment_id",
-        "instalment_id",
-        ("installments_payments",),
-        "installments_payments",
+    _of_applicants(
+        "instalments", _INSTALMENT, "installments_payments", "instalment_id", grouped=" GROUP BY instalment_id"
     ),
     Mapped(
         "payments",
@@ -366,5 +311,11 @@ MAPPINGS = (
         "payment_id",
         ("installments_payments",),
     ),
-    Mapped("outcomes", _OUTCOME, "raw_applications JOIN applicants USING (SK_ID_CURR) WHERE TARGET IS NOT NULL", "1"),
+    Mapped(
+        "outcomes",
+        _OUTCOME,
+        "raw_applications JOIN applicants USING (SK_ID_CURR) WHERE TARGET IS NOT NULL",
+        "1",
+        given="SELECT 1 FROM raw_applications WHERE TARGET IS NOT NULL",
+    ),
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
-from lenders.simulated.decisions import EDUCATION, EMERGENCY_CASH, PRODUCTS, Decisions
+from lenders.simulated.decisions import Decisions
 from lenders.simulated.people import OWNER, YOUNG, People
-from lenders.simulated.repayment import instalment_monthly
+from lenders.simulated.requests import CHANNELS, PRODUCTS
+from lenders.simulated.schedules import instalment_monthly
 from lenders.simulated.timeline import (
     DAY,
     HISTORY_MONTHS,
@@ -21,25 +24,36 @@ from lenders.simulated.timeline import (
     whole,
 )
 
-_CHANNELS = ("app", "merchant", "branch", "partner")
 _INDUSTRIES = ("manufacturing", "retail", "catering", "construction", "transport", "it", "finance", "public", "other")
 _YEAR = 365.25 * DAY
 
 
 def applications_table(
-    decisions: Decisions, people: People, timeline: Timeline, names: tuple[pa.Array, pa.Array], seed: int
-) -> pa.Table:
-    """Build `applications`: those within the tables' months, in order of time."""
+    decisions: Decisions, people: People, timeline: Timeline, names: tuple[pa.Array, pa.Array],
+    devices: Mapping[str, pa.Array], seed: int,
+) -> pa.Table:  # fmt: skip
+    """Build `applications`: those within the tables' months, in order of time.
+
+    Parameters
+    ----------
+    devices : mapping of str to pa.Array
+        Columns of the devices, a row a request.
+    """
     rng = generator(seed, "declared")
     rows = np.flatnonzero(decisions.listed)
-    who, product = decisions.customer[rows], decisions.product[rows]
-    amount, n = decisions.amount[rows], len(rows)
+    who, product, amount = decisions.customer[rows], decisions.product[rows], decisions.amount[rows]
+    ringed, serial = decisions.ring[rows] >= 0, decisions.serial[rows]
+    draws = int(decisions.serial.max(initial=-1)) + 1
+    rosy, left_out, unscored = generator(seed, "declared requests").random((draws, 3))[serial].T
     since_start = (decisions.applied_at[rows] - timeline.starts[HISTORY_MONTHS]) / _YEAR
-    goods = ~np.isin(product, (EMERGENCY_CASH, len(PRODUCTS) - 1))
     monthly = instalment_monthly(product, amount, decisions.term[rows], decisions.annual_rate[rows])
-    income = people.income[who] * np.exp(0.08 + 0.22 * rng.standard_normal(n))
-    thin = people.thin[who]
-    channel = np.where(product == EDUCATION, 1, rng.choice(4, n, p=[0.62, 0.12, 0.08, 0.18]))
+    price = amount + decisions.down_payment[rows]
+    income = people.income[who] * np.exp(0.08 + 0.22 * ndtri(rosy)) * np.where(ringed, 1.5, 1.0)
+    grown = {
+        name: np.mod(begin[who] + pace * since_start, spell[who])
+        for name, (begin, pace, spell) in _growing(people, rng).items()
+    }
+    grown["employed_months"] = np.where(ringed, 26 + 30 * left_out, grown["employed_months"])  # on paper
     customers, applications = names
     take = pa.array(who)
     return pa.table({
@@ -49,14 +63,16 @@ def applications_table(
         "product": labels(PRODUCTS, product),
         "amount_requested": whole(100 * amount),
         "term_months": decisions.term[rows],
-        "channel": labels(_CHANNELS, channel),
+        "channel": labels(CHANNELS, decisions.channel[rows]),
+        **{name: values.take(pa.array(rows)) for name, values in devices.items()},
         "instalment_monthly": whole(100 * monthly),
-        "goods_price": pa.array(whole(110 * amount), mask=~goods),
-        "income_monthly": pa.array(whole(income / 100) * 10_000, mask=rng.random(n) < 0.04),
+        "goods_price": pa.array(whole(100 * price), mask=decisions.down_payment[rows] == 0),
+        "income_monthly": pa.array(whole(income / 100) * 10_000, mask=left_out < 0.04),
         **{name: values.take(take) for name, values in _lasting(people, rng).items()},
-        **{name: np.mod(begin[who] + pace * since_start, spell[who])
-           for name, (begin, pace, spell) in _growing(people, rng).items()},
-        "external_score_1": pa.array(ndtr(decisions.supplier_score[rows]), mask=thin | (rng.random(n) < 0.06)),
+        **grown,
+        "external_score_1": pa.array(
+            ndtr(decisions.supplier_score[rows]), mask=(people.thin[who] & ~ringed) | (unscored < 0.06)
+        ),
     })  # fmt: skip
 
 
@@ -69,6 +85,7 @@ def _growing(people: People, rng: np.random.Generator) -> dict[str, tuple[Floats
     tenure = np.exp(3.1 + 0.65 * people.stability + 0.6 * rng.standard_normal(n))
     phone = np.exp(6.1 + 0.5 * people.stability + 0.7 * rng.standard_normal(n))
     working = np.maximum(people.age_at_start - 20, 0.5)
+    tenure *= np.where(people.newcomer, 0.5, 1.0)
     employed, telephone = np.minimum(tenure, 12 * working), np.minimum(phone, 5_000)
     return {
         "age_years": (people.age_at_start, 1.0, np.full(n, np.inf)),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from lenders.simulated.timeline import Floats, Ints, Timeline, generator, whole
+from lenders.simulated.scenarios import Scenario
+from lenders.simulated.timeline import Flags, Floats, Ints, Timeline, generator, whole
 
 YOUNG, FAMILY, OWNER = 0, 1, 2  # customers of emergency cash, of renovation and education, of business loans
 
@@ -36,8 +36,8 @@ class People:
         True income, CNY a month.
     city_tier, payday : ndarray of int64
         1 to 5; day of the month, 0 to 27.
-    thin : ndarray of bool
-        Hardly known to the credit bureau.
+    thin, newcomer : ndarray of bool
+        Hardly known to the credit bureau; brought by a new channel.
     strain : ndarray of float64, shape (customers, timeline.size)
         Lack of liquidity a month, about 0 with standard deviation 0.7. The only part that changes.
     """
@@ -52,37 +52,41 @@ class People:
     income: Floats
     city_tier: Ints
     payday: Ints
-    thin: npt.NDArray[np.bool_]
+    thin: Flags
+    newcomer: Flags
     strain: Floats
 
     def __len__(self) -> int:
         return len(self.ability)
 
 
-def macro_path(timeline: Timeline, seed: int) -> Floats:
+def macro_path(timeline: Timeline, scenario: Scenario, seed: int) -> Floats:
     """Macro-economic headwind a month, shape (timeline.size + 12,): a mild cycle with noise that persists."""
     rng = generator(seed, "macro")
     months = np.arange(timeline.size + 12)
     noise = np.zeros(len(months))
     for month in months[1:]:
         noise[month] = 0.8 * noise[month - 1] + 0.06 * rng.standard_normal()
-    path: Floats = 0.18 * np.sin(2 * np.pi * (months - 30) / 40) + noise
+    shock = scenario.headwind * np.clip((months - scenario.first_month(timeline) + 1) / 4, 0, 1)
+    path: Floats = 0.18 * np.sin(2 * np.pi * (months - 30) / 40) + noise + shock
     return path
 
 
-def make_people(customers: int, timeline: Timeline, macro: Floats, seed: int) -> People:
+def make_people(customers: int, timeline: Timeline, macro: Floats, scenario: Scenario, seed: int) -> People:
     """Draw the customers and the strain they live through."""
     rng = generator(seed, "people")
+    newcomer = generator(seed, "newcomers").random(customers) < scenario.newcomers
     ability = rng.standard_normal(customers)
-    stability = 0.3 * ability + np.sqrt(1 - 0.09) * rng.standard_normal(customers)
+    stability = 0.3 * ability + np.sqrt(1 - 0.09) * rng.standard_normal(customers) - 0.8 * newcomer
     hunger = -0.3 * ability + np.sqrt(1 - 0.09) * rng.standard_normal(customers)
+    ability -= 0.2 * newcomer  # appetite stays: it says how often one asks, and with it where others' draws lie
     segment = rng.choice(3, customers, p=_SEGMENT_SHARES)
     low, high = _AGES[segment].T
     tier = np.clip(whole(2.9 - 0.35 * ability + rng.standard_normal(customers)), 1, 5)
     income = _INCOMES[segment] * np.exp(0.32 * ability - 0.08 * (tier - 3) + 0.22 * rng.standard_normal(customers))
     return People(
         ability=ability,
-        willingness=rng.standard_normal(customers),
+        willingness=rng.standard_normal(customers) - 0.6 * newcomer,
         stability=stability,
         hunger=hunger,
         juggling=rng.standard_normal(customers),
@@ -92,6 +96,7 @@ def make_people(customers: int, timeline: Timeline, macro: Floats, seed: int) ->
         city_tier=tier,
         payday=rng.integers(0, 28, customers),
         thin=rng.random(customers) < np.array([0.14, 0.05, 0.03])[segment],
+        newcomer=newcomer,
         strain=_strain(ability, stability, timeline, macro, rng),
     )
 
@@ -103,7 +108,7 @@ def _strain(ability: Floats, stability: Floats, timeline: Timeline, macro: Float
     hazard = 0.013 * np.exp(-0.5 * stability - 0.25 * ability)
     for month in range(timeline.size):
         shock = rng.random(len(ability)) < hazard * np.exp(macro[month])
-        level = _PERSISTENCE * level + 0.29 * rng.standard_normal(len(ability)) - 0.03
-        level[shock] += rng.uniform(1.0, 2.2, int(shock.sum()))
+        level = _PERSISTENCE * level + 0.29 * rng.standard_normal(len(ability)) - 0.03 + 0.03 * macro[month]
+        level += shock * rng.uniform(1.0, 2.2, len(ability))
         strain[:, month] = level
     return strain

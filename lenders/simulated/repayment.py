@@ -7,11 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from lenders.simulated.decisions import BUSINESS, PRODUCTS, Decisions
+from lenders.simulated.decisions import Decisions
+from lenders.simulated.lines import Lines, draw_lines, statements
 from lenders.simulated.people import People
+from lenders.simulated.requests import BUSINESS, EMERGENCY_CASH, PRODUCTS
+from lenders.simulated.schedules import Schedule, instalment_monthly, term_loans, together
 from lenders.simulated.timeline import (
     DAY,
     HOUR,
+    NEVER,
+    Flags,
     Floats,
     Ints,
     Timeline,
@@ -21,55 +26,31 @@ from lenders.simulated.timeline import (
     labels,
     moments_column,
     months_later,
-    sigmoid,
     whole,
 )
 
 MONTHS_ON_BOOK = (3, 6, 9, 12)
-_NEVER = 2**62  # half of what int64 holds, so that days can be added to it
-_LATEST_CASUAL = 27  # days late by negligence: never a default
+_BOUNCED, _MISTYPED = 0.03, 0.004  # of late instalments, of payments
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Instalments of all loans, in order of loan and number; arrays of shape (instalments,).
+class Purse:
+    """What own loans move on the customers' accounts; arrays of shape (n,): customer, moment, CNY.
 
-    Parameters
-    ----------
-    loan : ndarray of int64
-        Row in the drawn loans.
-    number, month, due_at, amount : ndarray of int64
-        Place in the schedule, month on book, moment, fen.
-    paid_at : ndarray of int64
-        When the last of it is paid, `_NEVER` or more where it is not.
+    A loan for goods does not arrive there: it goes to the merchant, whom the customer pays the rest. What is repaid on
+    one loan at one moment is one transaction; a business repays from its takings.
     """
 
-    loan: Ints
-    number: Ints
-    month: Ints
-    due_at: Ints
-    amount: Ints
-    paid_at: Ints
-
-
-def instalment_monthly(product: Ints, amount: Floats, term: Ints, annual_rate: Floats) -> Floats:
-    """Instalment a month in CNY: an annuity, for business loans the interest alone.
-
-    Examples
-    --------
-    >>> product, amount, term = np.array([0, 3]), np.array([3_000.0, 120_000.0]), np.array([3, 12])
-    >>> instalment_monthly(product, amount, term, np.array([0.12, 0.08])).round(2).tolist()
-    [1020.07, 800.0]
-    """
-    monthly = annual_rate / 12
-    annuity: Floats = amount * monthly / (1 - (1 + monthly) ** -term)
-    return np.where(product == BUSINESS, amount * monthly, annuity)
+    drawn: tuple[Ints, Ints, Floats]
+    paid_down: tuple[Ints, Ints, Floats]
+    repaid: tuple[Ints, Ints, Floats]
+    repaid_by_business: tuple[Ints, Ints, Floats]
 
 
 def repayment_tables(
     decisions: Decisions, people: People, timeline: Timeline, names: tuple[pa.Array, pa.Array], seed: int
-) -> dict[str, pa.Table]:
-    """Build `loans`, `instalments`, `payments` and `outcomes`.
+) -> tuple[dict[str, pa.Table], Purse]:
+    """Build `loans`, `instalments`, `payments`, `card_months` and `outcomes`, and tell what went through the accounts.
 
     Parameters
     ----------
@@ -81,72 +62,39 @@ def repayment_tables(
     decided_at = decisions.applied_at + (rng.gamma(1.5, 4.0, n) * HOUR).astype(np.int64) + 60_000_000
     drawn_at = decided_at + (rng.exponential(12.0, n) * HOUR).astype(np.int64)
     drawn = np.flatnonzero(decisions.granted & (drawn_at < timeline.end))
-    schedule = _schedule(decisions, drawn, drawn_at, people, timeline, rng)
-    closed_at = np.full(n, _NEVER)
-    closed_at[drawn] = np.maximum.reduceat(schedule.paid_at, np.searchsorted(schedule.loan, np.arange(len(drawn))))
+    is_line = decisions.product[drawn] == EMERGENCY_CASH
+    on_line, at_once = np.flatnonzero(is_line), np.flatnonzero(~is_line)
+    lines = draw_lines(
+        decisions, on_line, drawn[on_line], drawn_at[drawn[on_line]], people, timeline, generator(seed, "lines")
+    )
+    schedule = together(
+        lines.schedule, term_loans(decisions, at_once, drawn[at_once], drawn_at[drawn[at_once]], people, timeline, rng)
+    )
+    closed_at = np.full(n, NEVER)
+    closed_at[drawn] = _closed_at(schedule, lines, len(drawn))
     customers, applications = names
     customer = customers.take(pa.array(decisions.customer))
     loan_id = identifiers("L", np.arange(n))
-    return {
+    card = pa.array(drawn[on_line])
+    tables = {
         "loans": _loans(decisions, decided_at, closed_at, customer, loan_id, applications, timeline),
-        **_dues_and_payments(schedule, drawn, drawn_at, customer, loan_id, timeline, rng),
+        "instalments": _instalments(schedule, drawn, customer, loan_id, timeline),
+        "payments": _payments(schedule, drawn, customer, loan_id, timeline, generator(seed, "payments")),
+        "card_months": statements(
+            lines, closed_at[drawn[on_line]], customer.take(card), loan_id.take(card), timeline.end,
+            generator(seed, "statements"),
+        ),
         "outcomes": _outcomes(schedule, decisions, drawn, drawn_at, customer, applications, timeline),
-    }
+    }  # fmt: skip
+    return tables, _purse(decisions, drawn, drawn_at, lines, schedule)
 
 
-def _schedule(
-    decisions: Decisions, drawn: Ints, drawn_at: Ints, people: People, timeline: Timeline, rng: np.random.Generator
-) -> Schedule:
-    quarterly = decisions.product[drawn] == BUSINESS
-    stride = np.where(quarterly, 3, 1)
-    counts = decisions.term[drawn] // stride
-    loan = np.repeat(np.arange(len(drawn)), counts)
-    number = 1 + np.arange(len(loan)) - np.repeat(np.cumsum(counts) - counts, counts)
-    month = number * stride[loan]
-    of = drawn[loan]
-    due_at = months_later(drawn_at[of], month)
-    principal = decisions.amount[of]
-    monthly = instalment_monthly(decisions.product[of], principal, decisions.term[of], decisions.annual_rate[of])
-    amount = np.where(quarterly[loan], 3 * monthly + principal * (month == decisions.term[of]), monthly)
-    paid_at = _paid_at(decisions, of, loan, month, due_at, drawn_at[of], people, timeline, rng)
-    return Schedule(loan, number, month, due_at, whole(100 * amount), paid_at)
-
-
-def _paid_at(
-    decisions: Decisions, of: Ints, loan: Ints, month: Ints, due_at: Ints, drawn_at: Ints,
-    people: People, timeline: Timeline, rng: np.random.Generator,
-) -> Ints:  # fmt: skip
-    """Instalments early, on the day or late by negligence; then long arrears, cured or not; then early repayment."""
-    who = decisions.customer[of]
-    strain = people.strain[who, timeline.month_of(due_at)]
-    paid_at = due_at + _casual_delay(people.willingness[who], people.ability[who], strain, rng)
-    loans = int(loan.max(initial=-1)) + 1
-    missed = decisions.missed[of]
-
-    begins = np.full(loans, _NEVER)
-    first = (missed > 0) & (month == missed)
-    begins[loan[first]] = due_at[first]
-    cured_at = begins + rng.integers(31, 85, loans) * DAY - 9 * HOUR
-    caught = (missed > 0) & (due_at >= begins[loan])
-    paid_at = np.where(caught & decisions.cured[of], np.maximum(paid_at, cured_at[loan]), paid_at)
-    paid_at = np.where(caught & ~decisions.cured[of], _NEVER, paid_at)
-
-    prepays, share = rng.random(loans) < 0.22, rng.random(loans)
-    ahead = prepays[loan] & (missed == 0) & (month > share[loan] * decisions.term[of])
-    settled_at = np.full(loans, _NEVER)
-    np.minimum.at(settled_at, loan[ahead], paid_at[ahead])
-    return np.maximum(np.where(ahead, settled_at[loan], paid_at), drawn_at + HOUR)
-
-
-def _casual_delay(willingness: Floats, ability: Floats, strain: Floats, rng: np.random.Generator) -> Ints:
-    """Microseconds from the due moment (the end of a day) to a payment of somebody who means to pay."""
-    n = len(strain)
-    late = rng.random(n) < sigmoid(-2.3 - 1.0 * willingness + 0.8 * strain)
-    early = rng.random(n) < sigmoid(-1.2 + 0.5 * ability - 0.5 * strain)
-    days_late, days_early = np.minimum(rng.geometric(0.17, n), _LATEST_CASUAL), rng.integers(1, 13, n)
-    days = np.where(late, days_late, np.where(early, -days_early, 0))
-    hours_before_midnight = (rng.uniform(2, 15, n) * HOUR).astype(np.int64)
-    return days * DAY - hours_before_midnight
+def _closed_at(schedule: Schedule, lines: Lines, drawn: int) -> Ints:
+    """When each drawn loan is repaid for good, and a line can no longer be drawn."""
+    latest = np.zeros(drawn, np.int64)
+    np.maximum.at(latest, schedule.loan, schedule.paid_at)
+    latest[lines.loan] = np.maximum(latest[lines.loan], lines.ends_at)
+    return latest
 
 
 def _loans(
@@ -162,7 +110,6 @@ def _loans(
         column[rows] for column in (decisions.product, decisions.amount, decisions.term, decisions.annual_rate)
     )
     refused = ~decisions.granted[rows]
-    goods = np.isin(product, (1, 2))
     table = pa.table({
         "loan_id": loan_id.take(take),
         "customer_id": customer.take(take),
@@ -173,7 +120,7 @@ def _loans(
         "status": labels(("granted", "refused", "closed"), np.where(is_closing, 2, refused.astype(np.int64))),
         "amount_requested": whole(100 * amount),
         "principal": pa.array(whole(100 * amount), mask=refused),
-        "down_payment": pa.array(whole(100 * np.where(goods, 0.1 * amount, 0.0)), mask=refused),
+        "down_payment": pa.array(whole(100 * decisions.down_payment[rows]), mask=refused),
         "instalment_monthly": pa.array(whole(100 * instalment_monthly(product, amount, term, rate)), mask=refused),
         "term_months": term,
         "annual_rate": rate,
@@ -182,54 +129,99 @@ def _loans(
     return known_before(table, timeline.end)
 
 
-def _dues_and_payments(
-    schedule: Schedule, drawn: Ints, drawn_at: Ints, customer: pa.Array, loan_id: pa.Array, timeline: Timeline,
+def _instalments(
+    schedule: Schedule, drawn: Ints, customer: pa.Array, loan_id: pa.Array, timeline: Timeline
+) -> pa.Table:
+    """A row when it is scheduled, another where an early payment lowers what it asks for."""
+    n = len(schedule)
+    lowered = np.flatnonzero((schedule.settled < schedule.amount) & (schedule.paid_at < timeline.end))
+    rows = np.concatenate([np.arange(n), lowered])
+    take = pa.array(drawn[schedule.loan[rows]])
+    return pa.table({
+        "instalment_id": identifiers("I", rows),
+        "loan_id": loan_id.take(take),
+        "customer_id": customer.take(take),
+        "occurred_at": moments_column(schedule.drawn_at[rows]),
+        "known_at": moments_column(np.concatenate([schedule.drawn_at, schedule.paid_at[lowered]])),
+        "due_at": moments_column(schedule.due_at[rows]),
+        "number": schedule.number[rows],
+        "amount_due": np.concatenate([schedule.amount, schedule.settled[lowered]]),
+    })  # fmt: skip
+
+
+def _payments(
+    schedule: Schedule, drawn: Ints, customer: pa.Array, loan_id: pa.Array, timeline: Timeline,
     rng: np.random.Generator,
-) -> dict[str, pa.Table]:  # fmt: skip
-    of = drawn[schedule.loan]
-    instalment_id = identifiers("I", np.arange(len(of)))
-    take = pa.array(of)
-    instalments = pa.table({
-        "instalment_id": instalment_id,
-        "loan_id": loan_id.take(take),
-        "customer_id": customer.take(take),
-        "occurred_at": moments_column(drawn_at[of]),
-        "known_at": moments_column(drawn_at[of]),
-        "due_at": moments_column(schedule.due_at),
-        "number": schedule.number,
-        "amount_due": schedule.amount,
-    })  # fmt: skip
-    instalment, paid_at, amount = _payments(schedule, drawn_at[of], rng)
+) -> pa.Table:  # fmt: skip
+    """Payments as they are learned: a bounced one comes again as nothing, a mistyped one with its true amount."""
+    instalment, paid_at, amount = _paid(schedule)
+    owing = np.flatnonzero((schedule.paid_at > schedule.due_at) & (rng.random(len(schedule)) < _BOUNCED))
+    tried_at = schedule.due_at[owing] - (rng.uniform(1, 14, len(owing)) * HOUR).astype(np.int64)
+    tried = (tried_at > schedule.drawn_at[owing]) & (tried_at < timeline.end - 9 * DAY)  # so that it is known to fail
+    instalment = np.concatenate([instalment, owing[tried]])
+    paid_at = np.concatenate([paid_at, tried_at[tried]])
+    bounced = np.arange(len(instalment)) >= len(amount)
+    amount = np.concatenate([amount, schedule.settled[owing[tried]]])
     order = np.lexsort((instalment, paid_at))
-    instalment, paid_at, amount = instalment[order], paid_at[order], amount[order]
-    lag = (rng.exponential(3.0, len(order)) * HOUR).astype(np.int64) + (rng.random(len(order)) < 0.02) * 2 * DAY
-    take = pa.array(of[instalment])
-    payments = pa.table({
-        "payment_id": identifiers("P", np.arange(len(order))),
+    instalment, paid_at, amount = (column[order] for column in (instalment, paid_at, amount))
+    bounced = bounced[order]
+
+    n = len(order)
+    lag = (rng.exponential(3.0, n) * HOUR).astype(np.int64) + (rng.random(n) < 0.02) * 2 * DAY
+    mistyped = ~bounced & (rng.random(n) < _MISTYPED)
+    wrong = np.flatnonzero(bounced | mistyped)
+    rows = np.concatenate([np.arange(n), wrong])
+    known_at = (paid_at + lag)[rows]
+    known_at[n:] += (rng.uniform(0.5, 4.5, len(wrong)) * DAY).astype(np.int64)
+    told = np.concatenate([np.where(mistyped, amount // 10, amount), np.where(bounced, 0, amount)[wrong]])
+    take = pa.array(drawn[schedule.loan[instalment[rows]]])
+    table = pa.table({
+        "payment_id": identifiers("P", rows),
         "loan_id": loan_id.take(take),
-        "instalment_id": instalment_id.take(pa.array(instalment)),
+        "instalment_id": identifiers("I", instalment[rows]),
         "customer_id": customer.take(take),
-        "occurred_at": moments_column(paid_at),
-        "known_at": moments_column(paid_at + lag),
-        "amount": amount,
+        "occurred_at": moments_column(paid_at[rows]),
+        "known_at": moments_column(known_at),
+        "amount": told,
     })  # fmt: skip
-    return {"instalments": instalments, "payments": known_before(payments, timeline.end)}
+    return known_before(table, timeline.end)
 
 
-def _payments(schedule: Schedule, drawn_at: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
-    """Instalment, moment and fen of each payment: some come in two parts, some stop at the first part."""
-    n = len(schedule.loan)
-    settled = schedule.paid_at < _NEVER
-    late = settled & (schedule.paid_at > schedule.due_at)
-    in_parts = rng.random(n) < np.where(late, 0.18, np.where(settled, 0.02, 0.06))
-    part_at = np.where(settled, schedule.paid_at, schedule.due_at + 20 * DAY) - rng.integers(1, 11, n) * DAY
-    in_parts &= part_at > drawn_at
-    first = np.where(in_parts, whole(schedule.amount * rng.uniform(0.2, 0.8, n)), 0)
-    parts, wholes = np.flatnonzero(in_parts), np.flatnonzero(settled)
+def _paid(schedule: Schedule) -> tuple[Ints, Ints, Ints]:
+    """Instalment, moment and fen of each payment that was made."""
+    parts, wholes = np.flatnonzero(schedule.part > 0), np.flatnonzero(schedule.paid_at < NEVER)
     return (
         np.concatenate([parts, wholes]),
-        np.concatenate([part_at[parts], schedule.paid_at[wholes]]),
-        np.concatenate([first[parts], (schedule.amount - first)[wholes]]),
+        np.concatenate([schedule.part_at[parts], schedule.paid_at[wholes]]),
+        np.concatenate([schedule.part[parts], (schedule.settled - schedule.part)[wholes]]),
+    )
+
+
+def _purse(decisions: Decisions, drawn: Ints, drawn_at: Ints, lines: Lines, schedule: Schedule) -> Purse:
+    customer, product = decisions.customer[drawn], decisions.product[drawn]
+
+    def select(moved: tuple[Ints, Ints, Floats], rows: Flags) -> tuple[Ints, Ints, Floats]:
+        return moved[0][rows], moved[1][rows], moved[2][rows]
+
+    business, goods = np.flatnonzero(product == BUSINESS), np.flatnonzero(decisions.down_payment[drawn] > 0)
+    cash = np.flatnonzero(lines.cash)
+    instalment, paid_at, amount = _paid(schedule)
+    loan = schedule.loan[instalment]
+    order = np.lexsort((paid_at, loan))
+    loan, paid_at = loan[order], paid_at[order]
+    new = np.flatnonzero(np.diff(loan, prepend=-1) | np.diff(paid_at, prepend=-1))
+    total = np.add.reduceat(amount[order], new) / 100 if len(new) else np.zeros(0)
+    repaid = customer[loan[new]], paid_at[new], total
+    by_business = product[loan[new]] == BUSINESS
+    return Purse(
+        drawn=(
+            np.concatenate([customer[lines.loan[lines.line[cash]]], customer[business]]),
+            np.concatenate([lines.at[cash], drawn_at[drawn[business]]]),
+            np.concatenate([lines.principal[cash] / 100, decisions.amount[drawn[business]]]),
+        ),
+        paid_down=(customer[goods], drawn_at[drawn[goods]], decisions.down_payment[drawn[goods]]),
+        repaid=select(repaid, ~by_business),
+        repaid_by_business=select(repaid, by_business),
     )
 
 
@@ -237,7 +229,7 @@ def _outcomes(
     schedule: Schedule, decisions: Decisions, drawn: Ints, drawn_at: Ints, customer: pa.Array, applications: pa.Array,
     timeline: Timeline,
 ) -> pa.Table:  # fmt: skip
-    """Highest days past due so far, counted from the same instalments and payments that the tables hold."""
+    """Highest days past due so far, counted from what instalments and payments tell in the end."""
     tables = []
     for months in MONTHS_ON_BOOK:
         seen_at = months_later(drawn_at[drawn], months)

@@ -23,6 +23,7 @@ HISTORY_MONTHS = 36  # months lived before the first application that the tables
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
+NEVER = 2**62  # half of what int64 holds, so that days can be added to it
 _CST = 8 * HOUR
 
 
@@ -40,6 +41,38 @@ def sigmoid(log_odds: Floats) -> Floats:
 def whole(values: Floats) -> Ints:
     """Round to whole units (fen, days)."""
     return np.rint(values).astype(np.int64)
+
+
+def poisson(chance: Floats, mean: Floats, most: int) -> Ints:
+    """Poisson counts, at most `most`, each from one uniform draw.
+
+    One draw each, whatever the mean: another scenario then leaves the draws of whom it does not touch as they were.
+
+    Examples
+    --------
+    >>> poisson(np.array([0.2, 0.6, 0.999]), np.array([0.5, 0.5, 0.5]), 2).tolist()
+    [0, 0, 2]
+    """
+    counts = np.zeros(len(chance), np.int64)
+    term = np.exp(-mean)
+    below = term.copy()
+    for count in range(1, most + 1):
+        counts += chance > below
+        term = term * mean / count
+        below += term
+    return counts
+
+
+def geometric(chance: Floats, probability: Floats) -> Ints:
+    """Number of trials up to the first success, each from one uniform draw.
+
+    Examples
+    --------
+    >>> geometric(np.array([0.9, 0.5, 0.1]), np.array([0.2, 0.2, 1.0])).tolist()
+    [1, 4, 1]
+    """
+    p = np.clip(probability, 1e-6, 1 - 1e-12)
+    return 1 + np.floor(np.log(np.maximum(chance, 1e-300)) / np.log1p(-p)).astype(np.int64)
 
 
 @dataclass(frozen=True)

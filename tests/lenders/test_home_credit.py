@@ -11,7 +11,7 @@ import pytest
 
 from data_contracts.errors import SourceError
 from data_contracts.folder import write_tables
-from data_contracts.suites import require_valid
+from data_contracts.judge import require_valid
 from lenders.catalogue import LENDERS, importer
 from lenders.home_credit import import_tables
 from lenders.home_credit_files import APPLICATION_FILES, CHILDREN, application_file
