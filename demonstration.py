@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
+import records
 from data_contracts.errors import SourceError
 from data_contracts.folder import TableFolder
-from pipeline import Facts, Progress
+from records import Facts, Progress
 from workspace import Home
 
 SCORED_REQUESTS = 200
@@ -62,12 +63,13 @@ def run(
     tables, home = out / "tables", Home(out / "home")
     with steps("records", 0.0, 0.1) as step:
         if source is not None and lender != "simulated":
-            facts = pipeline.import_lender(lender, source, tables, progress=step.progress)
+            facts = records.import_lender(lender, source, tables, progress=step.progress)
         else:
-            facts = pipeline.simulate(tables, customers=customers, months=36, seed=7, progress=step.progress)
+            facts = records.simulate(tables, customers=customers, months=36, seed=7, progress=step.progress)
         step.rows = sum(facts["rows"].values())
     with steps("contracts", 0.1, 0.18) as step:
-        step.rows = sum(pipeline.validate(tables)["rows"].values())
+        checked = records.validate(tables, report=out / "quality.html")
+        step.rows = sum(checked["rows"].values())
     with steps("features", 0.18, 0.24) as step:
         made = pipeline.write_features(tables, "application_v1", out / "features.parquet", progress=step.progress)
         step.rows = made["rows"]
@@ -98,9 +100,10 @@ def run(
             **{name: trained[name] for name in ("bundle_identity", "weights", "dropped", "rows")},
             **{name: trained[name] for name in ("auc", "auc_low", "auc_high", "ks", "brier", "additivity_error")},
         },
+        "coverage": checked["coverage"],
         "answer": answer,
         "drift": {name: drift[name] for name in ("verdict", "rows", "score_psi", "drifted")},
-        "reports": {"model_risk": str(report), "drift": drift["report"]},
+        "reports": {"quality": checked["report"], "model_risk": str(report), "drift": drift["report"]},
     }
     (out / _MARK).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return summary
@@ -148,7 +151,7 @@ def _clear(out: Path) -> None:
         raise SourceError(f"{out} exists and was not written by the demo; name another folder with --out.")
     for name in ("tables", "home", "drift", "serving"):
         shutil.rmtree(out / name, ignore_errors=True)
-    for name in ("features.parquet", "scores.parquet", "model_risk_report.html", _MARK):
+    for name in ("features.parquet", "scores.parquet", "quality.html", "model_risk_report.html", _MARK):
         (out / name).unlink(missing_ok=True)
 
 

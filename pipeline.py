@@ -1,4 +1,4 @@
-"""The steps of the way, as the command line and the demo take them: each a function of paths that returns plain facts.
+"""The steps from tables to a monitored champion, each a function of paths that returns plain facts; see also `records`.
 
 In a notebook, use the rooms' own functions; these here add the contracts' check, the registry and the files.
 """
@@ -10,49 +10,17 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import LendwellError, SourceError
-from data_contracts.folder import TableFolder, write_tables
-from workspace import Home, mark_sound, opened, require_file, with_columns, with_contracts, write_whole
+from data_contracts.folder import TableFolder
+from records import Facts, Progress, day, part_of
+from workspace import Home, opened, require_file, with_columns, with_contracts, write_whole
 
 if TYPE_CHECKING:
     from training.run import Rows
-
-Progress = Callable[[str, float], None]
-Facts = dict[str, Any]
-
-
-def simulate(out: Path, *, customers: int, months: int, seed: int, progress: Progress | None = None) -> Facts:
-    """Write a simulated lender's tables, and the truth beside them."""
-    from lenders import simulated
-
-    lender = simulated.simulate(customers=customers, months=months, seed=seed, progress=progress)
-    return _described(simulated.write(lender, out))
-
-
-def import_lender(lender: str, source: Path, out: Path, *, progress: Progress | None = None) -> Facts:
-    """Map a lender's raw files onto the canonical tables; nothing is written unless every contract holds."""
-    from data_contracts.suites import require_valid
-    from lenders.catalogue import importer
-
-    read = importer(lender)
-    tables, dates = read(source, progress=progress)
-    if progress:
-        progress("contracts", 0.8)
-    require_valid(tables)
-    folder = write_tables(out, tables, lender=lender.replace("-", "_"), dates=dates)
-    mark_sound(folder)
-    return _described(folder)
-
-
-def validate(data: Path) -> Facts:
-    """Check every table of a folder against its contract."""
-    folder = opened(data)
-    return _described(with_contracts(folder, again=True))
 
 
 def write_features(data: Path, feature_set_name: str, out: Path, *, progress: Progress | None = None) -> Facts:
@@ -127,15 +95,14 @@ def train(
         require_file(report)
     registry = home.registry()
     with_contracts(folder)
-    rows = run.prepare_for(experiment, folder, _part(progress, 0.0, 0.2))
+    rows = run.prepare_for(experiment, folder, part_of(progress, 0.0, 0.2))
     best = run.search(
-        experiment, rows, storage=home.studies, study=_study(experiment, folder), progress=_part(progress, 0.2, 0.4)
+        experiment, rows, storage=home.studies, study=_study(experiment, folder), progress=part_of(progress, 0.2, 0.4)
     )
-    trained = run.train(experiment, folder, rows, best=best, progress=_part(progress, 0.4, 0.85))
+    trained = run.train(experiment, folder, rows, best=best, progress=part_of(progress, 0.4, 0.85))
     with tempfile.TemporaryDirectory() as draft:
         bundle = trained.save(Path(draft) / "bundle")
-        created = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
-        measured = evaluate(bundle, folder, rows=rows, created=created, progress=_part(progress, 0.85, 1.0))
+        measured = evaluate(bundle, folder, rows=rows, created=day(now), progress=part_of(progress, 0.85, 1.0))
         page = Path(draft) / "model_risk_report.html"
         page.write_text(measured.report, encoding="utf-8")
         settings = dict(bundle.facts["experiment"])
@@ -188,8 +155,7 @@ def evaluate_model(
 
     require_file(out)
     bundle, registered = home.registry().load(model)
-    created = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
-    measured = evaluate(bundle, with_contracts(opened(data)), created=created, progress=progress)
+    measured = evaluate(bundle, with_contracts(opened(data)), created=day(now), progress=progress)
     write_whole(out, lambda path: path.write_text(measured.report, encoding="utf-8"))
     return {"model": registered.label, "rows": measured.rows, **measured.figures(), "report": str(out)}
 
@@ -321,15 +287,6 @@ def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None)
     }
 
 
-def _described(folder: TableFolder) -> Facts:
-    return {
-        "folder": str(folder.path),
-        "lender": folder.lender,
-        "rows": {name: folder.rows(name) for name in folder.tables},
-        "identity": folder.identity,
-    }
-
-
 def _counts(rows: Rows) -> Facts:
     left_out = {left.en: left.count for left in rows.left_out}
     bad = {
@@ -343,13 +300,6 @@ def _study(experiment: Any, folder: TableFolder) -> str:
     declared = json.dumps(experiment.model_dump(mode="json", exclude={"tuning": {"trials", "seconds"}}), sort_keys=True)
     mark = hashlib.sha256((declared + folder.identity).encode()).hexdigest()[:16]
     return f"{experiment.name}-{mark}"
-
-
-def _part(progress: Progress | None, low: float, high: float) -> Progress | None:
-    """The same bar, for a step that is the share `low` to `high` of the whole."""
-    if progress is None:
-        return None
-    return lambda text, share: progress(text, low + (high - low) * share)
 
 
 def _flat(settings: Facts, prefix: str = "") -> Facts:

@@ -13,10 +13,11 @@ from data_contracts.folder import TableFolder
 from evaluation.attribution import Attributions, explain
 from evaluation.metrics import Metric
 from evaluation.metrics import evaluate as measure
+from evaluation.missing_sources import WithoutSource, without_sources
 from evaluation.report.build import build_report
 from evaluation.report.inputs import Exclusion, Part, ReportInput, Split
-from evaluation.report.page import Text
 from evaluation.tables import wilson
+from reporting.page import Text
 from training.bundle import Bundle
 from training.experiment import Experiment
 from training.run import Progress, Rows, prepare_for
@@ -38,20 +39,25 @@ class Evaluation:
         Largest difference between attributions and log-odds over the explained rows.
     report : str
         The reviewer's report as HTML.
+    without : tuple of WithoutSource
+        How it fares on the same rows without each of its sources.
     """
 
     metrics: dict[str, Metric]
     rows: int
     additivity_error: float
     report: str
+    without: tuple[WithoutSource, ...] = ()
 
     def figures(self) -> dict[str, float]:
-        """Plain numbers: every metric with its interval, `auc`, `auc_low`, `auc_high`, ..."""
+        """Plain numbers: every metric with its interval, `auc`, `auc_low`, ..., and `auc_without_bureau`, ..."""
         found: dict[str, float] = {}
         for name, metric in self.metrics.items():
             for suffix, value in (("", metric.value), ("_low", metric.low), ("_high", metric.high)):
                 if value is not None:
                     found[f"{name}{suffix}"] = float(value)
+        for missing in self.without:
+            found |= missing.figures()
         return {**found, "additivity_error": self.additivity_error}
 
 
@@ -93,6 +99,9 @@ def evaluate(
         progress("evaluation: attributions", 0.4)
     explained, attributions = _explained(bundle, rows, chosen)
     if progress:
+        progress("evaluation: without each source", 0.6)
+    without = tuple(without_sources(bundle, folder, rows, tested, splits[-1].pd))
+    if progress:
         progress("evaluation: report", 0.7)
     report = build_report(
         ReportInput(
@@ -115,6 +124,7 @@ def evaluate(
             log_odds=attributions.log_odds,
             parts=_parts(bundle),
             calibrator=bundle.model.calibrator_.kind,
+            without=without,
             missing_rates={str(name): float(rate) for name, rate in rows.features.isna().mean().items()},
             hashes={**{f"data/{name}": value for name, value in folder.hashes.items()}, "bundle": bundle.identity},
             limitations=_limitations(bundle, splits[-1]),
@@ -123,7 +133,7 @@ def evaluate(
         )
     )
     metrics = measure(rows.defaulted[tested], splits[-1].pd, seed=experiment.seed)
-    return Evaluation(metrics, len(tested), attributions.additivity_error, report)
+    return Evaluation(metrics, len(tested), attributions.additivity_error, report, without)
 
 
 def _split(bundle: Bundle, rows: Rows, at: npt.NDArray[np.int64], name: str, *, in_sample: bool) -> Split:

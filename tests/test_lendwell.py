@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from data_contracts.errors import SourceError
-from tests.command_line import ENVIRONMENT, run, start
+from data_contracts.folder import TableFolder
+from tests.command_line import ENVIRONMENT, refused, run, start
 
 COMMANDS = (
     "simulate",
+    "lenders",
     "import",
     "validate",
     "features",
@@ -107,6 +109,26 @@ def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
     assert "Traceback" not in start("validate", "none", cwd=tmp_path).err
 
 
+def test_a_scenario_with_its_start_and_how_real_it_looks(tmp_path: Path) -> None:
+    words = ("simulate", "--customers", 200, "--months", 12, "--scenario", "fraud_ring", "--start", "2022-03")
+    told = run("--json", *words, "--out", tmp_path / "tables", "--report", tmp_path / "realism.html")
+    assert told.code == 0, told.err
+    assert told.facts["scenario"] == "fraud_ring"
+    assert {"en", "value", "bound", "holds"} == set(told.facts["promises"][0])
+    assert "<html" in (tmp_path / "realism.html").read_text(encoding="utf-8")
+    applied = TableFolder.open(tmp_path / "tables").read("applications", ["applied_at"])["applied_at"]
+    assert f"{applied.min():%Y-%m}" == "2022-03"
+    assert "There is no scenario 'gold'" in refused(
+        "simulate", "--scenario", "gold", "--out", tmp_path / "none", code=2
+    )
+
+
+def test_every_lender_is_listed_with_what_it_is() -> None:
+    listed = run("--json", "lenders").facts
+    assert {"home-credit", "taiwan", "superlender", "tables"} <= set(listed)
+    assert all(len(told) > 20 for told in listed.values())
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -115,6 +137,8 @@ def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
         (("simulate", "--outt", "x"), "No such option: --outt"),
         (("serve", "--model", "m", "--port", "99999"), "Invalid value for '--port'"),
         (("simulate", "--out", "x", "--customers", "many"), "Invalid value for '--customers'"),
+        (("import", "tables", "x", "--out", "y", "--tolerance", "2"), "Invalid value for '--tolerance'"),
+        (("simulate", "--out", "x", "--start", "soon"), "Invalid value for '--start'"),
     ],
 )
 def test_a_line_that_is_typed_wrongly(words: tuple[str, ...], told: str) -> None:

@@ -33,20 +33,37 @@ def tables(trained: Trained, tmp_path: Path) -> Path:
 
 
 def rewrite(tables: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change a table as someone would who writes it anew, hash and all."""
-    file = tables / f"{name}.parquet"
-    pq.write_table(change(pq.read_table(file)), file)
+    """Change a table as someone would who writes it anew, hashes and all."""
+    for file in map(Path, TableFolder.open(tables).files(name)):
+        pq.write_table(change(pq.read_table(file)), file)
+    sign(tables)
+
+
+def sign(tables: Path) -> None:
+    """Make all hashes those of the files as they are; files that are gone are forgotten."""
     manifest = json.loads((tables / "lender.json").read_text())
-    manifest["tables"][name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    for batch in manifest["batches"]:
+        told = tables / "batches" / batch["id"] / "batch.json"
+        facts = json.loads(told.read_text())
+        facts["files"] = {
+            table: {name: sha256(told.parent / name) for name in files if (told.parent / name).is_file()}
+            for table, files in facts["files"].items()
+            if (told.parent / table).is_dir()
+        }
+        told.write_text(json.dumps(facts))
+        batch["sha256"] = sha256(told)
     (tables / "lender.json").write_text(json.dumps(manifest))
 
 
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def drop(tables: Path, name: str, *, from_manifest: bool) -> None:
-    (tables / f"{name}.parquet").unlink()
+    for folder in tables.glob(f"batches/*/{name}"):
+        shutil.rmtree(folder)
     if from_manifest:
-        manifest = json.loads((tables / "lender.json").read_text())
-        del manifest["tables"][name]
-        (tables / "lender.json").write_text(json.dumps(manifest))
+        sign(tables)
 
 
 def every_step(trained: Trained, data: Path, out: Path) -> dict[str, tuple[Any, ...]]:
@@ -77,7 +94,7 @@ def test_a_folder_that_is_missing_or_empty(trained: Trained, tmp_path: Path, ste
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_truncated_table(trained: Trained, tables: Path, tmp_path: Path, step: str) -> None:
-    file = tables / "inquiries.parquet"
+    file = Path(TableFolder.open(tables).files("inquiries")[3])
     file.write_bytes(file.read_bytes()[:-100])
     before = files_of(tmp_path)
     message = refused(*every_step(trained, tables, tmp_path / "out")[step], code=2)
@@ -91,7 +108,7 @@ def test_a_truncated_table(trained: Trained, tables: Path, tmp_path: Path, step:
 def test_no_applications(trained: Trained, tables: Path, tmp_path: Path, step: str, from_manifest: bool) -> None:
     drop(tables, "applications", from_manifest=from_manifest)
     message = refused(*every_step(trained, tables, tmp_path / "out")[step], code=2)
-    assert ("has no table applications" if from_manifest else "applications.parquet is gone") in message
+    assert ("has no table applications" if from_manifest else "is gone, though its folder lists it") in message
     assert "again" in message
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from evaluation import metrics
-from evaluation.report import explanation, page, plots
+from evaluation.report import explanation, plots
 from evaluation.report.build import SECTIONS, Split, Text, build_report
 
 
@@ -179,26 +179,7 @@ def test_three_hundred_features_stay_small_and_fast(report_input):
     assert len(html.encode()) < 8_000_000
 
 
-def test_drawings_follow_the_page_and_their_numbers():
-    first = plots.densities("a", [np.arange(50.0), np.arange(80.0)])
-    assert plots.densities("a", [np.arange(50.0), np.arange(80.0)]) == first
-    assert plots.densities("a", [np.arange(60.0)]) != first
-    assert "var(--a)" in first
-    assert "var(--b)" in first
-    assert "#2060c0" not in first
-
-
 @pytest.mark.parametrize("values", [np.full(20, np.nan), np.full(20, 3.0), np.arange(20.0)])
 def test_dependence_of_odd_features_draws(values):
     assert "<svg" in plots.dependence("x", values, np.linspace(-1, 1, 20))
     assert "<svg" in plots.beeswarm(["x"], values[:, None], np.zeros((20, 1)))
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "shown"),
-    [(0, 4, "0.0000"), (1234, 4, "1,234"), (np.int64(7) * 1.5, 2, "10.50"), (None, 4, "–"), (3e-9, 4, "3.00e-09")],
-)
-def test_numbers_as_shown(value, digits, shown):
-    if value == 0:
-        value = 0.0
-    assert page.number(value, digits) == shown
