@@ -75,7 +75,9 @@ def one_owner(key: str, table: str) -> Rule:
 def opened_once(key: str, table: str) -> Rule:
     """All records of one account name one moment of its beginning."""
     en, zh = f"the same in all records of a {key}", f"同一{key}的各次报送一致"
-    possible = "occurred_at BETWEEN TIMESTAMP '1980-01-01' AND known_at"
+    possible = (
+        "occurred_at BETWEEN TIMESTAMP '1980-01-01' AND known_at AND known_at <= (SELECT received_at FROM moments)"
+    )
     return same_for("opened_once", "occurred_at", key, table, en, zh, "flag", possible)
 
 
@@ -168,7 +170,8 @@ APPLICATION_RULES = (
         "flag",
         lookup=(
             "SELECT customer_id, min(applied_at) AS first, arg_min(gender, applied_at) AS gender, "
-            "arg_min(age_years, applied_at) AS age FROM applications GROUP BY 1 HAVING count(*) > 1"
+            "arg_min(age_years, applied_at) FILTER (age_years BETWEEN 16 AND 110) AS age "
+            "FROM applications GROUP BY 1 HAVING count(*) > 1"
         ),
         on="t.customer_id = l.customer_id",
         reads={"applications": ("customer_id", "applied_at", "age_years", "gender")},
@@ -406,7 +409,8 @@ PAYMENT_RULES = (
         "within what is due, all payments so far together",
         "累计付款不超过应还金额",
         "flag",
-        # a payment that alone is too much, or that was told before, does not speak against those after it
+        # What alone is too much does not speak against the payments after it; nor does an equal one before, which
+        # failed and was made again before it was taken back.
         lookup=(
             f"WITH due AS ({_DUE}), last AS (SELECT payment_id, instalment_id, min(known_at) AS first, "
             "max(payments.known_at) AS known_at, arg_max(occurred_at, payments.known_at) AS occurred_at, "
@@ -416,7 +420,7 @@ PAYMENT_RULES = (
             "(PARTITION BY instalment_id ORDER BY occurred_at, first, payment_id) AS paid FROM ("
             f"SELECT *, NOT {_ALONE} AS counts FROM last JOIN due USING (instalment_id) "
             "QUALIFY counts AND row_number() OVER ("
-            "PARTITION BY instalment_id, occurred_at, amount ORDER BY first, payment_id) = 1) "
+            "PARTITION BY instalment_id, amount ORDER BY occurred_at, first, payment_id) = 1) "
             "QUALIFY paid > 1.2 * due + 10000"
         ),
         on="t.payment_id = l.payment_id AND t.known_at = l.known_at",

@@ -333,7 +333,7 @@ BROKEN = {
         instalments({"amount_due": 100_000})
         | payments(
             {"instalment_id": "i1", "amount": 100_000},
-            {"instalment_id": "i1", "amount": 100_000, "payment_id": "p2", "occurred_at": days(-8), "known_at": DAY},
+            {"instalment_id": "i1", "amount": 90_000, "payment_id": "p2", "occurred_at": days(-8), "known_at": DAY},
         ),
         "payments within_instalment flag 1",
     ),
