@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from data_contracts.declare import DecisionPoint
 from data_contracts.errors import LendwellError, SourceError
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ def validate(
     data: Annotated[Path, typer.Argument(help="Folder of canonical tables, or of files that are to be imported.")],
     report: Annotated[Path | None, typer.Option(help="Write the data-quality report as this HTML file.")] = None,
     docs: Annotated[Path | None, typer.Option(help="Write Great Expectations' Data Docs into this folder.")] = None,
+    decision_point: Annotated[
+        DecisionPoint, typer.Option(help="Coverage counts sources that may be used there.")
+    ] = "application",
     tolerance: Tolerance = 0.01,
 ) -> None:
     """Check every table against its contract: types, ranges, categories, keys, references, order in time, freshness.
@@ -137,7 +141,7 @@ def validate(
     import records
 
     with _progress("contracts"):
-        facts = records.validate(data, tolerance=tolerance, report=report, docs=docs)
+        facts = records.validate(data, tolerance=tolerance, report=report, docs=docs, decision_point=decision_point)
     _tell(facts)
 
 

@@ -16,6 +16,7 @@ from data_contracts.folder import TableFolder, require_own
 from workspace import mark_sound, opened, require_file, write_whole
 
 if TYPE_CHECKING:
+    from data_contracts.declare import DecisionPoint
     from data_contracts.findings import Finding
     from data_contracts.intake import Receipt
     from data_contracts.quality.coverage import Coverage
@@ -120,6 +121,7 @@ def validate(
     tolerance: float = 0.01,
     report: Path | None = None,
     docs: Path | None = None,
+    decision_point: DecisionPoint = "application",
     now: datetime | None = None,
 ) -> Facts:
     """Check accepted tables again, every file and every rule; or try an intake of canonical files, writing nothing."""
@@ -136,7 +138,7 @@ def validate(
         require_file(report)
     folder = opened(data)
     judged = judge(folder)
-    broken, covered = judged.of("batch", "reject"), None if judged.of("batch") else coverage(folder)
+    broken, covered = judged.of("batch", "reject"), None if judged.of("batch") else coverage(folder, decision_point)
     written = _told(folder, judged.findings, covered, report, docs, now)
     if broken:
         raise ContractError(
