@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from data_contracts.errors import ContractError, SourceError
 from data_contracts.experts import Experts
 from data_contracts.findings import Finding, Tables, conform, shown
 from data_contracts.folder import TableFolder, arrow_schema, arrow_to_pandas
-from data_contracts.profile import Profile, changes, profile
+from data_contracts.profile import Days, Profile, changes, profile
 from data_contracts.suites import (
     ExpectationSuite,
     change_suite,
@@ -259,20 +260,19 @@ class _Bench:
         return [replace(finding, rows=self.rows[table.name], examples=(str(latest),)) for finding in stale]
 
     def _changes(self, table: Table) -> list[Finding]:
-        learned = "known_at" if "known_at" in table.names else "applied_at"
-        if learned not in self.sound[table.name] or not self.rows[table.name]:
-            return []
         before = self._last_profile(table.name)
+        learned = "known_at" if "known_at" in table.names else "applied_at"
+        if learned not in self.sound[table.name] or not (self.rows[table.name] or before):
+            return []
         self.engine.execute(
             f"CREATE OR REPLACE TEMP VIEW judged AS SELECT {_listed(self.sound[table.name])} FROM batch_{table.name}"
         )
-        self.profiles[table.name] = profile(self.engine, "judged", table)
+        if self.rows[table.name]:
+            self.profiles[table.name] = profile(self.engine, "judged", table, self.days)
         if before is None:
             return []
-        now = profile(self.engine, "judged", table, like=before)
+        now = profile(self.engine, "judged", table, self.days, like=before)
         measured = list(changes(before, now, table))
-        if self.accepted is not None and self.accepted.dates == "relative":  # made-up dates have no rows a day
-            measured = [change for change in measured if change[1] != "volume"]
         row = pd.DataFrame({f"{rule}:{column}": [value] for column, rule, value, *_ in measured})
         limits = [(column, rule, *rest) for column, rule, _, *rest in measured]
         found = self._judge(table, change_suite(table, limits), [row])  # type: ignore[arg-type]
@@ -281,6 +281,25 @@ class _Bench:
             replace(finding, rows=self.rows[table.name], examples=(f"{values[finding.column, finding.rule]:.3g}",))
             for finding in found
         ]
+
+    @cached_property
+    def days(self) -> Days:
+        """What is recent in these tables; made-up dates have no days that mean anything."""
+        if self.accepted is not None and self.accepted.dates == "relative":
+            return Days()
+        starts, ends = [], []
+        for name, columns in self.sound.items():
+            learned = "known_at" if "known_at" in TABLES[name].names else "applied_at"
+            if learned in columns:
+                told = f"{learned} <= (SELECT received_at FROM moments)"
+                ((first, last),) = self.engine.sql(
+                    f"SELECT min({learned}), max({learned}) FILTER ({told}) FROM batch_{name}"
+                ).fetchall()
+                if first is not None and last is not None:
+                    starts.append(first)
+                    ends.append(last)
+        earlier = [profile["until"] for name in TABLES if (profile := self._last_profile(name)) and profile["until"]]
+        return Days.between(starts, ends, datetime.fromisoformat(max(earlier)) if earlier else None)
 
     def _last_profile(self, name: str) -> Profile | None:
         for batch in reversed(self.accepted.batches if self.accepted else ()):

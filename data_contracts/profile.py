@@ -1,13 +1,16 @@
 """What a batch looks like, so that the next can be held against it: rows a day, and distributions of chosen columns.
 
-A profile looks at what was learned in the last 92 days before the newest record: a first batch brings years of history,
-a later one a month, and only their recent parts are alike.
+A profile looks at what was learned since the batch before, and in 92 days at most: a first batch brings years of
+history, a later one a month, and only their recent parts are alike. All tables of a batch are looked at over the same
+days, so that one that ends early or begins late is seen to be short of rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -24,6 +27,7 @@ LARGEST_PSI = 0.2
 VOLUME = 0.6
 """A day's rows may fall to this share of what they were, or rise to its inverse."""
 FEWEST = 100
+FEWEST_DAYS = 7
 CHANGES = ("volume", "distribution")
 """Rules that hold a batch against the last accepted one: they may be broken by a real change."""
 _CERTAIN = 1e-6
@@ -31,36 +35,75 @@ _CERTAIN = 1e-6
 Profile = dict[str, Any]
 
 
-def profile(engine: duckdb.DuckDBPyConnection, view: str, table: Table, *, like: Profile | None = None) -> Profile:
+@dataclass(frozen=True)
+class Days:
+    """What is recent in a batch: learned after `since`, up to `until`; where both are None, all of it.
+
+    Parameters
+    ----------
+    since, until : datetime or None
+        UTC.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def number(self) -> float:
+        """How many days; 0 where rows a day mean nothing."""
+        return (self.until - self.since) / timedelta(days=1) if self.since and self.until else 0.0
+
+    @classmethod
+    def between(cls, starts: Sequence[datetime], ends: Sequence[datetime], before: datetime | None) -> Days:
+        """Days of a batch whose tables begin and end so, after one that ended at `before`.
+
+        Examples
+        --------
+        >>> march, april = datetime(2024, 3, 1), datetime(2024, 4, 1)
+        >>> Days.between([march, march], [april, datetime(2024, 3, 15)], None).number
+        31.0
+        >>> Days.between([march], [march], april)  # the same days again: nothing is new in them
+        Days(since=None, until=None)
+        """
+        if not ends:
+            return cls()
+        until = sorted(ends)[len(ends) // 2]  # one that ends early, or in a future, is not what the others do
+        earliest = until - timedelta(days=RECENT_DAYS)
+        since = max(earliest, min(starts) if before is None else before)
+        return cls(since, until) if until - since >= timedelta(days=FEWEST_DAYS) else cls()
+
+
+def profile(
+    engine: duckdb.DuckDBPyConnection, view: str, table: Table, days: Days, *, like: Profile | None = None
+) -> Profile:
     """Describe the recent rows of a view that holds rows of a table.
 
     Parameters
     ----------
+    days : Days
+        What is recent.
     like : dict, optional
         An earlier profile: numbers are counted in its bins, so that the two compare.
 
     Returns
     -------
     dict
-        `rows`, `days` (as many equally busy ones would hold them: late stragglers are no days) and `customers` of the
-        recent part, and for each profiled column `counts` by bin, with `edges` of numbers.
+        `rows`, `days` and `customers` of the recent part, `until` when it reaches, and for each profiled column
+        `counts` by bin, with `edges` of numbers.
     """
     learned = "known_at" if "known_at" in table.names else "applied_at"
-    recent = (
-        f'(SELECT * FROM "{view}" WHERE {learned} > (SELECT max({learned}) FROM "{view}") - INTERVAL {RECENT_DAYS} DAY)'
-    )
+    within = f"{learned} > TIMESTAMP '{days.since}' AND {learned} <= TIMESTAMP '{days.until}'" if days.since else "true"
+    recent = f'(SELECT * FROM "{view}" WHERE {within})'
     have = {name for name, *_ in engine.sql(f'DESCRIBE "{view}"').fetchall()}
     customers = "count(DISTINCT customer_id)" if "customer_id" in have else "count(*)"
-    ((rows, days, of),) = engine.sql(
-        f"WITH recent AS {recent}, daily AS (SELECT count(*) AS n FROM recent GROUP BY date_trunc('day', {learned})) "
-        f"SELECT sum(n)::BIGINT, sum(n) ** 2 / sum(n * n), (SELECT {customers} FROM recent) FROM daily"
-    ).fetchall()
+    ((rows, of),) = engine.sql(f"SELECT count(*), {customers} FROM {recent}").fetchall()
     columns = {}
     for name in table.profiled:
         if name in have:
             before = (like or {}).get("columns", {}).get(name, {})
             columns[name] = _column(engine, recent, table.column(name), before.get("edges"))
-    return {"rows": rows or 0, "days": round(days or 0, 3), "customers": of, "columns": columns}
+    until = days.until.isoformat() if days.until else None
+    return {"rows": rows, "days": round(days.number, 3), "until": until, "customers": of, "columns": columns}
 
 
 def changes(before: Profile, now: Profile, table: Table) -> Iterator[tuple[str, str, float, float, float, str, str]]:
@@ -72,8 +115,9 @@ def changes(before: Profile, now: Profile, table: Table) -> Iterator[tuple[str, 
     (bins - 1) degrees of freedom; what chance explains is taken off, and what it could explain is not told. Rows of one
     customer are alike (the instalments of a loan are equal), so n and m are numbers of customers.
     """
-    if min(before["customers"], now["customers"]) >= FEWEST and now["days"] >= 7 and before["days"] >= 7:
-        rate = (now["rows"] / now["days"]) / (before["rows"] / before["days"])
+    daily = before["rows"] / before["days"] if before["days"] else 0.0
+    if min(before["customers"], daily * now["days"]) >= FEWEST:
+        rate = now["rows"] / now["days"] / daily
         en = f"as many rows a day as in the last batch, {VOLUME:g} to {1 / VOLUME:.3g} times"
         yield "", "volume", rate, VOLUME, 1 / VOLUME, en, f"日均行数为上一批次的{VOLUME:g}至{1 / VOLUME:.3g}倍"
     for name, described in now["columns"].items():

@@ -27,7 +27,7 @@ gxe: Any = expectations  # it does not declare what it exports
 _DAMAGE = (
     r"[\x{00}-\x{1f}\x{7f}-\x{9f}\x{fffd}]"
     r"|[\x{c0}-\x{ff}][\x{a0}-\x{bf}\x{152}-\x{192}\x{2c6}\x{2dc}\x{2013}-\x{203a}\x{20ac}\x{2122}]"
-    r"|^\s|\s$|^$"
+    r"|^[\s\p{Z}\x{feff}]|[\s\p{Z}\x{feff}]$|^$"
 )
 """Control characters, the mark of what could not be decoded, UTF-8 read as Latin-1, blanks at the ends, no text."""
 

@@ -63,7 +63,7 @@ def test_faults_in_rows_are_found_and_sound_rows_pass(deliveries: tuple[Delivery
 
 def test_a_sound_month_is_not_refused(deliveries: tuple[Delivery, Delivery]) -> None:
     _, month = deliveries
-    assert refused(month.judge(month.tables)) == set()
+    assert refused(month.judge(month.tables), month.tables) == set()
 
 
 @pytest.mark.parametrize("kind", BATCHES)
@@ -72,8 +72,8 @@ def test_a_faulty_table_is_refused_and_no_other(deliveries: tuple[Delivery, Deli
     _, month = deliveries
     name = "transactions" if "transactions" in FAULTS[kind].tables else "tradeline_months"
     planted = plant(month.tables, kind, rate=1.0, seed=3, accepted=month.before, within=(name,))
-    beside = {other: planted.tables[other] for other in (name, "applications")}
-    assert refused(month.judge(beside)) == {name}
+    beside = {other: planted.tables[other] for other in (name, "tradelines", "applications", "consents")}
+    assert refused(month.judge(beside), beside) == {name}
 
 
 @pytest.mark.parametrize("kind", [name for name, fault in FAULTS.items() if fault.level == "file"])

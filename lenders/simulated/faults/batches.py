@@ -120,8 +120,8 @@ def _unit_break(case: Case) -> Change:
 
 
 def _currency_mix(case: Case) -> Change:
-    """Two of three amounts in US dollars, as when a second source is added unconverted."""
-    return _scaled(case, np.where(case.rng.random(case.table.num_rows) < 2 / 3, 1 / 7.1, 1.0))
+    """Three of four amounts in US dollars, as when all but one source deliver unconverted."""
+    return _scaled(case, np.where(case.rng.random(case.table.num_rows) < 3 / 4, 1 / 7.1, 1.0))
 
 
 def _shift(case: Case) -> Change:
@@ -203,7 +203,7 @@ BATCH_FAULTS = (
     _fault("doubled_batch", "everything twice under new identifiers", "整批重复", _doubled),
     _fault("missing_source", "one source of several has not delivered", "缺少一个来源", _shard, _CODED),
     _fault("unit_break", "the supplier switches cents and yuan", "供应商元分切换", _unit_break, _PRICED),
-    _fault("currency_mix", "two of three amounts in dollars", "币种混杂", _currency_mix, _PRICED),
+    _fault("currency_mix", "three of four amounts in dollars", "币种混杂", _currency_mix, _PRICED),
     _fault("distribution_shift", "all amounts three to five times as high", "分布漂移", _shift, _PRICED),
     _fault("constant_code", "one code for all rows", "代码恒定", _constant, _CODED),
     _fault("recoded", "codes mean something else", "代码含义变更", _recoded, _CODED),
