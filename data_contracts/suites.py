@@ -162,8 +162,7 @@ def change_suite(table: Table, limits: Iterable[tuple[str, str, float, float, st
     limits : iterable of (column, rule, low, high, en, zh)
         The one row to be judged has a column `rule:column` with what was measured.
     """
-    own = table.use.provider in ("applicant", "repayment")  # one's own business may change, a supplier's feed must not
-    level = "flag" if own else "batch"
+    level = "batch" if table.use.consent else "flag"  # a supplier's feed must not change, one's own business may
     expected = [
         gxe.ExpectColumnValuesToBeBetween(
             column=f"{rule}:{column}",
