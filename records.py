@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import ContractError, SourceError
 from data_contracts.folder import TableFolder, require_own
-from workspace import mark_sound, opened, require_file, write_whole
+from data_contracts.locking import MANIFEST
+from workspace import mark_sound, require_file, write_whole
 
 if TYPE_CHECKING:
     from data_contracts.declare import DecisionPoint
@@ -42,6 +43,8 @@ def simulate(
 
     if report is not None:
         require_file(report)
+    if (out / MANIFEST).is_file() and (there := TableFolder.open(out)).lender != "simulated":
+        raise SourceError(f"{out} holds tables of {there.lender}; name another folder with --out, or remove it.")
     begin = {} if start is None else {"start": start}
     tell = part_of(progress, 0.0, 0.4 if report else 1.0)
     made = simulated.simulate(customers=customers, months=months, seed=seed, scenario=scenario, progress=tell, **begin)
@@ -136,9 +139,11 @@ def validate(
 
     if report is not None:
         require_file(report)
-    folder = opened(data)
+    folder = TableFolder.open(data)
     judged = judge(folder)
-    broken, covered = judged.of("batch", "reject"), None if judged.of("batch") else coverage(folder, decision_point)
+    broken, covered = judged.of("batch", "reject"), None
+    if "applications" in folder.tables and not judged.of("batch"):
+        covered = coverage(folder, decision_point)
     written = _told(folder, judged.findings, covered, report, docs, now)
     if broken:
         raise ContractError(
@@ -217,6 +222,7 @@ def _batch(receipt: Receipt) -> Facts:
         "source": facts["source"]["name"],
         "already": receipt.already,
         **{name: {table: told for table, told in facts[name].items() if told} for name in counted},
+        "not_delivered": [found["table"] for found in facts["findings"] if found["rule"] == "delivered"],
     }
 
 

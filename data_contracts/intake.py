@@ -161,7 +161,7 @@ def accept(
         if why is not None:
             if before is not None:
                 _record(out / REFUSED, {**facts, "tolerance": tolerance})
-            raise ContractError(f"{source.facts['name']} is refused whole, and nothing was written. {why}")
+            raise ContractError(f"{source.facts['name']} is refused whole; the tables are as they were. {why}")
         tell("writing", 0.8)
         batch = _write(out, before, delivery, dates, facts)
         corrected = {*(before.corrected if before else ()), *delivery.corrected}

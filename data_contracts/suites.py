@@ -31,6 +31,9 @@ _DAMAGE = (
 )
 """Control characters, the mark of what could not be decoded, UTF-8 read as Latin-1, blanks at the ends, no text."""
 
+_PROVIDERS_ZH = {"applicant": "申请", "bureau": "征信", "consumption": "消费", "repayment": "还款", "business": "经营"}
+_UNITS_ZH = {"fen": "分", "days": "天", "months": "个月", "years": "岁", "count": "", "tier": "级", "rating": "级"}
+
 
 def row_suite(table: Table, rules: Iterable[Rule] = ()) -> gx.ExpectationSuite:
     """Compile what must hold for each row: values given, in range, of their categories, and the rules.
@@ -89,7 +92,7 @@ def generated_rules(table: Table, *, consents: bool, received: bool) -> tuple[Ru
             Rule(
                 "consented", ("customer_id", "known_at"), "t.known_at <= l.until",
                 f"covered by the customer's consent to {table.use.provider} records",
-                f"在客户对{table.use.provider}数据的授权范围内",
+                f"在客户对{_PROVIDERS_ZH[table.use.provider]}数据的授权范围内",
                 lookup=(
                     "SELECT customer_id, max(until) AS until FROM (SELECT customer_id, coalesce(arg_max("
                     "coalesce(expires_at, 'infinity'::TIMESTAMP), known_at), 'infinity') AS until FROM consents "
@@ -222,7 +225,10 @@ def _column_expectations(column: Column) -> Iterator[Expectation]:
         high = column.high if column.high is not None or finite is None else finite
         unit = f" {column.unit}" if column.unit else ""
         bounds = f"{_number(low)} to {_number(high)}{unit}"
-        meta = _meta(name, "range", f"from {bounds}", f"在{_number(low)}至{_number(high)}{unit}之间", "reject", name)
+        zh = f"在{_number(low)}至{_number(high)}{_UNITS_ZH.get(column.unit or '', '')}之间".replace(
+            "anything finite", "任意有限值"
+        )
+        meta = _meta(name, "range", f"from {bounds}", zh, "reject", name)
         yield gxe.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high, meta=meta)
 
 

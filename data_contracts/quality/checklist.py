@@ -109,7 +109,7 @@ def _of_the_whole(table: Table, tables: Collection[str], earlier_batch: bool) ->
         days = table.fresh_days
         en, zh = f"fresh, the newest within {days} days of the newest application", f"最新记录距最新申请不超过{days}天"
         made.append(Check(table.name, "known_at", "fresh", en, zh, "batch", _lacking(["applications"], tables)))
-    level: Literal["batch", "flag"] = "flag" if table.name == "applications" else "batch"
+    level: Literal["batch", "flag"] = "batch" if table.use.consent else "flag"
     en = f"as many rows a day as in the last batch, {VOLUME:g} to {1 / VOLUME:.3g} times"
     zh = f"日均行数为上一批次的{VOLUME:g}至{1 / VOLUME:.3g}倍"
     made.append(Check(table.name, "", "volume", en, zh, level, before))

@@ -33,6 +33,13 @@ def inquiries(*rows):
     )
 
 
+def loan_months(*rows: tuple[str, pd.Timestamp]) -> pd.DataFrame:
+    made = [
+        {"loan_id": "l", "customer_id": who, "occurred_at": at, "known_at": at, "status": "active"} for who, at in rows
+    ]
+    return pd.DataFrame(made)
+
+
 def loans(*rows):
     """Rows of customer, when it was decided, when it was known, status."""
     frame = pd.DataFrame(rows, columns=["customer_id", "occurred_at", "known_at", "status"])
@@ -111,13 +118,14 @@ def test_repayment_is_asked_of_returning_customers_only(tmp_path):
             ("drawn", NOON, NOON, "granted"),  # of this very application
             ("slow", NOON - 9 * DAY, NOON + DAY, "granted"),
         ),
+        loan_months=loan_months(("old", NOON - 9 * DAY)),  # a loan alone does not say how it was repaid
     )
     found = coverage(folder)
     assert found.applications.index[found.applications["repayment_concerned"]].tolist() == ["again", "unknown"]
     summary = found.summary()
     repayment = summary["providers"]["repayment"]
     assert (summary["returning"], repayment["concerned"], repayment["present"], repayment["share"]) == (2, 2, 1, 0.5)
-    assert repayment["share_of_all"] == 3 / 5  # a refused request and a loan on the day are records, too
+    assert repayment["share_of_all"] == 1 / 5
 
 
 def test_business_records_are_asked_of_business_loans_only_and_complete_asks_what_concerns(tmp_path):
