@@ -130,13 +130,19 @@ def measure(folder: Path, customers: int, rates: list[float], seed: int, kinds: 
 
 
 def deliver(months: list[Month], first: int, last: int, folder: Path) -> Delivery:
-    """Accept all deliveries before one as a first batch, and take those until another as a new one."""
-    before, batch = joined(months[:first]), joined(months[first:last])
+    """Accept all deliveries before one, profiled as the last of them, and take those until another as a new batch."""
     folder.mkdir()
-    facts = {"profiles": judge(before).profiles}
-    accepted = write_batch(folder, before, "calendar", facts)
-    write_manifest(folder, "simulated", "calendar", [accepted], [])
-    return Delivery(batch, before, TableFolder.open(folder), months[last - 1][0])
+    earlier, latest = months[first - 2][1], months[first - 1][1]
+    profiles = judge(latest, accepted=_accepted(earlier, judge(earlier).profiles, folder / "earlier")).profiles
+    before, batch = joined(months[:first]), joined(months[first:last])
+    return Delivery(batch, before, _accepted(before, profiles, folder / "accepted"), months[last - 1][0])
+
+
+def _accepted(tables: Tables, profiles: Mapping[str, Any], folder: Path) -> TableFolder:
+    folder.mkdir()
+    batch = write_batch(folder, whole_tables(tables), "calendar", {"profiles": profiles})
+    write_manifest(folder, "simulated", "calendar", [batch], [])
+    return TableFolder.open(folder)
 
 
 def joined(months: list[Month]) -> Tables:

@@ -107,6 +107,9 @@ def test_a_truncated_table(trained: Trained, tables: Path, tmp_path: Path, step:
 @pytest.mark.parametrize("from_manifest", [True, False])
 def test_no_applications(trained: Trained, tables: Path, tmp_path: Path, step: str, from_manifest: bool) -> None:
     drop(tables, "applications", from_manifest=from_manifest)
+    if step == "validate" and from_manifest:  # a lender of monthly states alone has none, and its contracts can hold
+        assert "all hold" in run(*every_step(trained, tables, tmp_path / "out")[step]).out
+        return
     message = refused(*every_step(trained, tables, tmp_path / "out")[step], code=2)
     assert ("has no table applications" if from_manifest else "is gone, though its folder lists it") in message
     assert "again" in message
