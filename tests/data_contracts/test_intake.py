@@ -91,7 +91,7 @@ def test_good_rows_pass_and_bad_ones_go_to_quarantine_with_every_reason(tmp_path
         "principal", "term_months"
     ]  # fmt: skip
     assert "term_months: must be from 0 to 600 months" in reasons
-    assert "term_months: 应在0至600 months之间" in quarantine.loc["bad", "reasons_zh"]
+    assert "term_months: 应在0至600个月之间" in quarantine.loc["bad", "reasons_zh"]
     assert quarantine.loc["worse", "rules"].tolist() == ["given"]
     assert quarantine.loc["worse", "reasons_en"].tolist() == ["customer_id: must be given"]
 
