@@ -11,7 +11,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo check test format lock clean browser
+.PHONY: help setup demo check test format lock clean outside
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -33,7 +33,7 @@ check: setup ## formatting, lint, types, direction of imports, spelling, lock
 	@$(BIN)/python .ci/check_lock.py
 	@echo "All checks passed."
 
-test: setup browser ## all tests; PYTEST_ARGS="tests/features -k bureau" for some
+test: setup outside ## all tests; PYTEST_ARGS="tests/features -k bureau" for some
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 format: setup ## format the code, empty the notebooks
@@ -72,12 +72,19 @@ clean: ## remove the environment, caches and what the demo wrote
 	@$(PIP) install --no-deps -e .
 	@touch $@
 
-# The report's tests look at it in a browser. Without one, and without root to install it, they are skipped.
-browser:
-	@if ! command -v chromium chromium-browser google-chrome > /dev/null \
-		&& [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
-		echo "Installing Chromium for the tests of the report ..."; \
-		export DEBIAN_FRONTEND=noninteractive; \
-		{ timeout 120 apt-get update -qq && timeout 480 apt-get install -yqq --no-install-recommends chromium fonts-noto-cjk; \
-		} > /dev/null 2>&1 || echo "Chromium cannot be installed here: the tests that need it are skipped."; \
+# The report's tests look at it in a browser, and Spark needs Java. Without root to install them, those tests are skipped.
+outside:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		packages=; \
+		command -v chromium chromium-browser google-chrome > /dev/null || packages="chromium fonts-noto-cjk"; \
+		command -v java > /dev/null || packages="$$packages openjdk-17-jre-headless"; \
+		if [ -n "$$packages" ]; then \
+			echo "Installing $${packages# } for the tests ..."; \
+			export DEBIAN_FRONTEND=noninteractive; \
+			timeout 120 apt-get update -qq > /dev/null 2>&1 || true; \
+			for package in $$packages; do \
+				timeout 480 apt-get install -yqq --no-install-recommends $$package > /dev/null 2>&1 \
+					|| echo "$$package cannot be installed here: the tests that need it are skipped."; \
+			done; \
+		fi; \
 	fi

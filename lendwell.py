@@ -50,7 +50,12 @@ LogUrl = Annotated[
     str | None,
     typer.Option(envvar="LENDWELL_LOG_URL", help="Decision log, if not SQLite in --home: postgresql://..."),
 ]
+RequestLogPath = Annotated[
+    Path | None,
+    typer.Option("--request-log", envvar="LENDWELL_REQUEST_LOG", help="Folder of kept requests, if not in --home."),
+]
 _HOME = Path(".lendwell")
+_DIFFERS = 3  # exit code of a check that found features that differ
 _UsageError: Any = typer.BadParameter.__mro__[2]  # the root of its usage errors, which Typer does not export
 _flags = {"json": False, "debug": False}
 
@@ -148,35 +153,52 @@ def validate(
 @app.command(epilog="Example: [bold]lendwell features --data tables --out features.parquet[/]")
 def features(
     data: Annotated[Path | None, typer.Option(help="Folder of canonical tables.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Parquet file to write; with --catalog, HTML.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Parquet file to write; a folder or URI with --engine spark, HTML with --catalog."),
+    ] = None,
     feature_set: Annotated[str, typer.Option("--set", help="Feature set.")] = "application_v1",
+    engine: Annotated[
+        str, typer.Option(help="duckdb; or spark, for tables that one machine cannot hold.")
+    ] = "duckdb",
     catalog: Annotated[bool, typer.Option("--catalog", help="Write the catalogue of the set instead.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead; needs --data.")] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Look for leaks from the future instead; needs --data.")
+    ] = False,
+    sample: Annotated[int, typer.Option(min=1, help="Applications to audit.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Which applications to audit.")] = 0,
 ) -> None:
-    """Compute a feature set for every application, or describe it (--catalog, --explain)."""
+    """Compute a feature set for every application, describe it (--catalog, --explain), or look for leaks (--audit).
+
+    The audit computes a sample again without the records that the lender learned after the decision, in both engines,
+    and names every feature that differs (exit code 3).
+    """
     import pipeline
 
     if catalog:
-        _tell(pipeline.write_catalogue(feature_set, out or Path(f"{feature_set}.html")))
+        _tell(pipeline.write_catalogue(feature_set, Path(out or f"{feature_set}.html")))
         return
     if data is None:
         raise SourceError("Give --data, the folder of canonical tables.")
     if explain:
-        from data_contracts.folder import TableFolder
-        from features import batch
-        from features.sets import feature_set as declared
-
-        queries = batch.explain(TableFolder.open(data), declared(feature_set))
+        queries = pipeline.explain_features(data, feature_set)
         if _flags["json"]:
-            _tell({"sql": dict(queries)})
+            _tell({"sql": queries})
         else:
-            typer.echo("\n".join(f"-- {source}\n{sql};\n" for source, sql in queries.items()))
+            typer.echo("\n".join(f"-- {name}\n{sql};\n" for name, sql in queries.items()))
         return
-    if out is None:
-        raise SourceError("Give --out, the Parquet file to write.")
     with _progress() as progress:
-        facts = pipeline.write_features(data, feature_set, out, progress=progress)
+        if audit:
+            report = None if out is None else Path(out)
+            facts = pipeline.audit_features(data, feature_set, sample=sample, seed=seed, out=report, progress=progress)
+        elif out is None:
+            raise SourceError("Give --out: the Parquet file to write, with --engine spark the folder.")
+        else:
+            facts = pipeline.write_features(data, feature_set, out, engine=engine, progress=progress)
     _tell(facts)
+    if facts.get("differences"):
+        raise typer.Exit(_DIFFERS)
 
 
 @app.command(epilog="Example: [bold]lendwell tune simulated --data tables --trials 20[/]")
@@ -246,14 +268,25 @@ def serve(
     model: Model,
     host: Annotated[str, typer.Option(help="An address of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    sample_requests: Annotated[
+        float,
+        typer.Option(min=0, max=1, envvar="LENDWELL_REQUEST_SAMPLE", help="Share of raw requests to keep for 30 days."),
+    ] = 0.0,
     home: HomePath = _HOME,
     tracking_uri: TrackingUri = None,
     log_url: LogUrl = None,
+    request_log: RequestLogPath = None,
 ) -> None:
-    """Serve the champion: POST /v1/application/score. Every answer is in the decision log before it leaves."""
+    """Serve the champion: POST /v1/application/score. Every answer is in the decision log before it leaves.
+
+    With --sample-requests a share of raw requests is kept, for `lendwell monitor --parity`.
+    """
     import pipeline
 
-    raise typer.Exit(pipeline.serve(model, _home(home, tracking_uri, log_url), host=host, port=port))
+    place = _home(home, tracking_uri, log_url)
+    raise typer.Exit(
+        pipeline.serve(model, place, host=host, port=port, sample_requests=sample_requests, request_log=request_log)
+    )
 
 
 @app.command(epilog="Example: [bold]lendwell score request.json --url http://127.0.0.1:3000[/]")
@@ -296,16 +329,35 @@ def score_batch(
 @app.command(epilog="Example: [bold]lendwell monitor --model simulated --out drift[/]")
 def monitor(
     model: Model,
-    out: Annotated[Path, typer.Option(help="Folder of drift.html and drift.json.")] = Path("drift"),
+    out: Annotated[Path | None, typer.Option(help="Folder of what is written: drift, or parity with --parity.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Only answers from this moment on (UTC).")] = None,
+    parity: Annotated[
+        bool,
+        typer.Option("--parity", help="Recompute the kept raw requests in batch instead (exit code 3: they differ)."),
+    ] = False,
     home: HomePath = _HOME,
     tracking_uri: TrackingUri = None,
     log_url: LogUrl = None,
+    request_log: RequestLogPath = None,
 ) -> None:
-    """Compare the scored requests in the decision log with the bundle's reference: PSI per feature and of the score."""
+    """Compare the scored requests in the decision log with the bundle's reference: PSI per feature and of the score.
+
+    With --parity, compare the features that were served with what batch computes from the same raw requests; see
+    `lendwell serve --sample-requests`.
+    """
     import pipeline
 
-    _tell(pipeline.monitor(model, out, _home(home, tracking_uri, log_url), since=since))
+    place = _home(home, tracking_uri, log_url)
+    if not parity:
+        _tell(pipeline.monitor(model, out or Path("drift"), place, since=since))
+        return
+    with _progress() as progress:
+        facts = pipeline.monitor_parity(
+            model, out or Path("parity"), place, since=since, request_log=request_log, progress=progress
+        )
+    _tell(facts)
+    if facts["mismatches"]:
+        raise typer.Exit(_DIFFERS)
 
 
 @app.command(epilog="Example: [bold]lendwell demo --lender home-credit --source kaggle_files[/]")

@@ -23,16 +23,61 @@ if TYPE_CHECKING:
     from training.run import Rows
 
 
-def write_features(data: Path, feature_set_name: str, out: Path, *, progress: Progress | None = None) -> Facts:
-    """Compute a feature set for every application and write it as Parquet."""
-    from features import batch
+def write_features(
+    data: Path, feature_set_name: str, out: str, *, engine: str = "duckdb", progress: Progress | None = None
+) -> Facts:
+    """Compute a feature set for every application and write it: as a Parquet file, or by Spark as a folder of them."""
+    from features import batch, spark
     from features.sets import feature_set
 
     declared = feature_set(feature_set_name)
-    require_file(out)
+    if engine == "spark":
+        place = out if "://" in out else Path(out)
+        return spark.write(with_columns(opened(data)), declared, place, progress=progress)
+    if engine != "duckdb":
+        raise SourceError(f"There is no engine {engine!r}; --engine takes duckdb or spark.")
+    file = Path(out)
+    require_file(file)
     matrix = batch.compute(with_contracts(opened(data)), declared, progress=progress)
-    write_whole(out, lambda path: matrix.reset_index().to_parquet(path, index=False))
-    return {"file": str(out), "rows": len(matrix), "features": len(declared.names), "identity": declared.identity}
+    write_whole(file, lambda path: matrix.reset_index().to_parquet(path, index=False))
+    return {"file": str(file), "rows": len(matrix), "features": len(declared.names), "identity": declared.identity}
+
+
+def explain_features(data: Path, feature_set_name: str) -> dict[str, str]:
+    """SQL by which DuckDB computes a feature set: by source, and what puts the sources together."""
+    from features import batch
+    from features.sets import feature_set
+
+    return batch.explain(opened(data), feature_set(feature_set_name))
+
+
+def audit_features(
+    data: Path,
+    feature_set_name: str,
+    *,
+    sample: int = 500,
+    seed: int = 0,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> Facts:
+    """Compute a sample of applications with and without what was learned after `as_of`; tells what differs."""
+    from features.audit import audit
+    from features.sets import feature_set
+
+    if out is not None:
+        require_file(out)
+    declared = feature_set(feature_set_name)
+    found = audit(with_columns(opened(data)), declared, sample=sample, seed=seed, progress=progress).to_dict()
+    facts = {"feature_set": declared.name, "identity": declared.identity, **found}
+    if not found["records_removed"]:
+        facts["warning"] = (
+            "No record became known after its application's as_of, so there was no future to remove: "
+            "a larger --sample may hold some, or the tables hold none."
+        )
+    if out is not None:
+        written = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        write_whole(out, lambda path: path.write_text(written, encoding="utf-8"))
+    return facts
 
 
 def write_catalogue(feature_set_name: str, out: Path) -> Facts:
@@ -234,8 +279,10 @@ def score(
     }
 
 
-def serve(model: str, home: Home, *, host: str, port: int) -> int:
-    """Serve a registered bundle until interrupted."""
+def serve(
+    model: str, home: Home, *, host: str, port: int, sample_requests: float = 0.0, request_log: Path | None = None
+) -> int:
+    """Serve a registered bundle until interrupted, keeping a share of raw requests for `monitor_parity`."""
     from serving import launch
 
     launch.require_free(host, port)
@@ -243,7 +290,15 @@ def serve(model: str, home: Home, *, host: str, port: int) -> int:
     chosen = registry.find(model)
     with tempfile.TemporaryDirectory(prefix="lendwell-serving-") as folder:
         bundle = registry.download(chosen, Path(folder) / "bundle")
-        return launch.serve(bundle, home.log, host, port, version=chosen.version)
+        return launch.serve(
+            bundle,
+            home.log,
+            host,
+            port,
+            version=chosen.version,
+            request_log=_requests(home, request_log),
+            request_sample=sample_requests,
+        )
 
 
 def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None) -> Facts:
@@ -285,6 +340,41 @@ def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None)
         "report": str(out / "drift.html"),
         "json": str(out / "drift.json"),
     }
+
+
+def monitor_parity(
+    model: str,
+    out: Path,
+    home: Home,
+    *,
+    since: datetime | None = None,
+    request_log: Path | None = None,
+    progress: Progress | None = None,
+) -> Facts:
+    """Recompute the sampled raw requests of a bundle's feature set in batch; writes what differs as HTML and JSON."""
+    from serving.monitoring.parity import check_parity
+    from serving.monitoring.parity_report import build_parity_report
+
+    if out.exists() and not out.is_dir():
+        raise SourceError(f"{out} is no folder; name one for parity.html and parity.json with --out.")
+    bundle, registered = home.registry().load(model)
+    found = check_parity(_requests(home, request_log), bundle.feature_set, since, progress)
+    if not found.requests:
+        raise LendwellError(
+            f"No request that was answered on the feature set of {registered.label} has been kept"
+            f"{'' if since is None else f' since {since:%Y-%m-%d %H:%M}'} "
+            f"({found.other_feature_set} on other feature sets, {found.unreadable} unreadable). "
+            "Keep some with `lendwell serve --sample-requests 0.05`."
+        )
+    page = build_parity_report(found, model=registered.label, features=bundle.feature_set.features)
+    write_whole(out / "parity.html", lambda path: path.write_text(page, encoding="utf-8"))
+    write_whole(out / "parity.json", lambda path: path.write_text(found.to_json(), encoding="utf-8"))
+    files = {"report": str(out / "parity.html"), "json": str(out / "parity.json")}
+    return {"model": registered.label, **found.to_dict(), **files}
+
+
+def _requests(home: Home, given: Path | None) -> Path:
+    return given or home.path / "requests"
 
 
 def _counts(rows: Rows) -> Facts:

@@ -18,8 +18,10 @@ from data_contracts.folder import Batch, TableFolder
 from data_contracts.quality.coverage import PROVIDERS
 from data_contracts.tables import TABLES
 from evaluation.metrics import Metric, auc, auc_difference, checked_pd
-from features import sequences
+from features import batch, sequences
+from features.algebra import Aggregate, Feature, FeatureSet
 from features.catalogue import catalogue_rows
+from features.checks import with_references
 from training.bundle import Bundle
 from training.run import Rows
 
@@ -117,8 +119,8 @@ def without_sources(
 
     Notes
     -----
-    Features become missing as they do where the lender lacks the tables. Sequences are made anew, so that older events
-    of other sources move up into the places of those left out.
+    Features become what they are where the lender lacks the tables. Sequences are made anew, so that older events of
+    other sources move up into the places of those left out.
     """
     reads = {row["name"]: set(row["tables"]) for row in catalogue_rows(bundle.feature_set)}
     heard = set(sequences.SOURCES) if "sequence_net" in bundle.model.parts_ else set()
@@ -127,20 +129,35 @@ def without_sources(
     order = features.index.sort_values().get_indexer(features.index)
     found = []
     with tempfile.TemporaryDirectory() as place:
-        scored = _folder_of(folder, features.index, Path(place)) if heard else folder
+        scored = _folder_of(folder, features.index, Path(place))
         for provider in PROVIDERS:
             tables = {name for name in looked_at if TABLES[name].use.provider == provider}
             if not tables:
                 continue
-            events = rows.events.take(at)
+            left, events = folder_without(scored, tables), rows.events.take(at)
             if heard & tables:
-                events = sequences.from_folder(folder_without(scored, tables), length).take(order)
-            silent = [name for name, read in reads.items() if read & tables]
-            pd = bundle.model.predict_proba(features.assign(**dict.fromkeys(silent, np.nan)), events)[:, 1]
+                events = sequences.from_folder(left, length).take(order)
+            touched = [feature for feature in bundle.feature_set.features if reads[feature.name] & tables]
+            changed = _without(features, left, touched, bundle.feature_set)
+            silent = [name for name, column in changed.items() if (column.isna() & features[name].notna()).any()]
+            pd = bundle.model.predict_proba(features.assign(**changed), events)[:, 1]
             seed = int(bundle.facts["experiment"]["seed"])
             silence = compare(rows.defaulted[at], given, pd, seed=seed)
             found.append(WithoutSource(provider, tuple(sorted(tables)), len(silent), silence))
     return found
+
+
+def _without(
+    features: pandas.DataFrame, left: TableFolder, touched: Collection[Feature], feature_set: FeatureSet
+) -> dict[str, pandas.Series]:
+    """Features without their source: aggregates are missing, but expressions may do with what is left."""
+    changed = {feature.name: pandas.Series(np.nan, features.index) for feature in touched}
+    mixed = [feature.name for feature in touched if not isinstance(feature.value, Aggregate)]
+    if mixed:
+        asked = FeatureSet("left", 1, with_references(feature_set.features, mixed))
+        matrix = batch.compute(left, asked).reindex(features.index)
+        changed |= {name: matrix[name] for name in mixed}
+    return changed
 
 
 def compare(y: npt.ArrayLike, given: npt.ArrayLike, pd: npt.ArrayLike, *, seed: int = 0) -> Silence:
@@ -179,7 +196,7 @@ def _folder_of(folder: TableFolder, applications: pandas.Index, place: Path) -> 
 def folder_without(folder: TableFolder, tables: Collection[str]) -> TableFolder:
     """Return the folder as if the lender had never had these tables; nothing on disk changes."""
     batches = []
-    for batch in folder.batches:
-        kept = {name: files for name, files in batch.facts["files"].items() if name not in tables}
-        batches.append(Batch(batch.path, {**batch.facts, "files": kept}))
+    for of in folder.batches:
+        kept = {name: files for name, files in of.facts["files"].items() if name not in tables}
+        batches.append(Batch(of.path, {**of.facts, "files": kept}))
     return replace(folder, batches=tuple(batches))

@@ -9,7 +9,8 @@ correction
     Of the versions of a record (the same customer and key) that are known at `as_of`, the one with the latest
     `known_at` counts, whole: a value that it lacks is missing. The version is chosen first and only then asked for
     its time, window and filter: an instalment that was put off beyond `as_of` is not due, although an earlier version
-    says so; a payment that was moved to another instalment pays that one alone.
+    says so; a payment that was moved to another instalment pays that one alone. The same version twice breaks the
+    contract: intake puts the second into quarantine, a request is refused.
 window
     `days=d` looks at `(as_of - d days, as_of]`, to the microsecond; `last=k` at the k latest records, before the
     filter (`where`) is asked. Together: both.
@@ -17,227 +18,79 @@ order
     By time, then by the key of the table. The key is unique by contract, so ties in time have one order; the order
     of rows in a file or a request means nothing.
 missing
-    Arithmetic with a missing value is missing; division by zero is missing. A comparison or membership test with a
-    missing value is false, and its negation (`~`, `!=`) true. Aggregates pass over missing values.
+    Arithmetic with a missing value is missing; division by zero and the logarithm of what is not above zero are
+    missing. A comparison or membership test with a missing value is false, and its negation (`~`, `!=`) true; so a
+    condition is never missing. Aggregates pass over missing values.
+infinity
+    NaN and infinity in a column are missing; a feature that comes out infinite is missing.
 empty history
-    `count`, `distinct` and `sum` of no records are 0; every other aggregate is missing. Where the *source* is absent
-    (the lender lacks the table, the request leaves it out) every aggregate of it is missing, counts too.
+    `count`, `distinct`, `sum`, `streak` and `longest_streak` of no records are 0; every other aggregate is missing.
+    Where the *source* is absent (the lender lacks the table, the request leaves it out) every aggregate of it is
+    missing, counts too.
+streak, gap
+    Look at the records that lie in the window and pass the filter, in order, whatever lies between them: a month that
+    was not reported breaks no streak. Months of several accounts are in one order; filter where one is meant.
 units
     Amounts are stored in fen and added up exactly as integers; an aggregate whose unit is fen is divided by 100 at
     the end, so features speak CNY. Inside an aggregate a constant beside an amount is in fen; in an expression over
     columns of the application and features it is in CNY.
 time zone
-    Timestamps are UTC; `local_hour` is China Standard Time (UTC+8, no summer time).
+    Timestamps are UTC; `local_hour` is China Standard Time (UTC+8, no summer time). Requests with an offset are
+    converted when they are read; the engines themselves take UTC without a zone and refuse anything else.
 numbers
-    Every feature is a float64, NaN where missing. Sums of fen are exact below 2^53 fen. Where an engine chooses the
-    order of summation (`mean`, `std`, `slope`, sums of fractions) the engines agree to 1e-9 of the value, or of 1
-    where the value is smaller. The same tables give the same bits each time.
+    Every feature is a float64, NaN where missing. Amounts are at most 1e13 fen by contract, so that sums and
+    differences of 900,000 records fit into an int64; products are taken in float64. Sums of fen are exact below 2^53
+    fen. Where an engine chooses the order of summation (`mean`, `std`, `slope`, `entropy`, sums of fractions) the
+    engines agree to 1e-9 of the value, or of 1 where the value is smaller. The same tables give the same bits each
+    time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from data_contracts.declare import Table
-from data_contracts.errors import DeclarationError
-from data_contracts.tables import TABLES
-from features.nodes import Node, as_of, days_between, feature, local_hour, node, when
+from features.aggregates import (
+    Aggregate,
+    aggregates,
+    count,
+    days_since,
+    days_since_first,
+    decayed_sum,
+    distinct,
+    entropy,
+    first,
+    gap_std,
+    latest,
+    longest_gap,
+    longest_streak,
+    maximum,
+    mean,
+    minimum,
+    nth_latest,
+    per_category,
+    quantile,
+    share,
+    slope,
+    std,
+    streak,
+    total,
+)
+from features.checks import require_sound
+from features.nodes import Node, as_of, bucket, days_between, feature, local_hour, log1p, node, ratio, when
+from features.sources import SOURCES, Child, Group, Source, source
 
 __all__ = [
-    "Aggregate", "Child", "Feature", "FeatureSet", "Node", "Reason", "Source", "as_of", "count", "days_between",
-    "days_since", "days_since_first", "distinct", "feature", "first", "latest", "local_hour", "maximum", "mean",
-    "minimum", "node", "slope", "source", "std", "total", "when",
+    "SOURCES", "Aggregate", "Child", "Feature", "FeatureSet", "Group", "Node", "Reason", "Source", "as_of", "bucket",
+    "count", "days_between", "days_since", "days_since_first", "decayed_sum", "distinct", "entropy", "feature", "first",
+    "gap_std", "latest", "local_hour", "log1p", "longest_gap", "longest_streak", "maximum", "mean", "minimum", "node",
+    "nth_latest", "per_category", "quantile", "ratio", "share", "slope", "source", "std", "streak", "total", "when",
 ]  # fmt: skip
 
 US_PER_DAY = 86_400_000_000
 US_PER_MONTH = 30 * US_PER_DAY
-
-Group = Literal["application", "bureau", "consumption", "repayment"]
-
-STATISTICS = (
-    "count",
-    "sum",
-    "mean",
-    "max",
-    "min",
-    "std",
-    "first",
-    "last",
-    "distinct",
-    "days_since",
-    "days_since_first",
-    "slope",
-)
-
-
-@dataclass(frozen=True)
-class Child:
-    """Records of another table, summed up per record of the source as known at `as_of`.
-
-    Parameters
-    ----------
-    table : Table
-        Where they are; must have `occurred_at` and `known_at`.
-    on : str
-        Column that both tables have.
-    columns : mapping of str to (statistic, column)
-        What each becomes; statistic is `sum` (0 where there is none) or `max` (missing where there is none).
-    """
-
-    table: Table
-    on: str
-    columns: Mapping[str, tuple[Literal["sum", "max"], str]]
-
-
-class Source:
-    """Records that aggregates look back over: a canonical table, with derived columns.
-
-    Columns are attributes: `inquiries.reason`. Whether they exist is checked when the feature set is made, so that one
-    message can list every fault.
-
-    Parameters
-    ----------
-    name : str
-        First word of the names of its features.
-    table : Table
-        The canonical table.
-    group : {"application", "bureau", "consumption", "repayment"}
-        For explanations.
-    time : str, default "occurred_at"
-        Column that windows look at.
-    child : Child, optional
-        Further columns, summed up from another table.
-    """
-
-    def __init__(
-        self, name: str, table: Table, group: Group, *, time: str = "occurred_at", child: Child | None = None
-    ) -> None:
-        self.name = name
-        self.table = table
-        self.group: Group = group
-        self.time = time
-        self.child = child
-
-    def __getattr__(self, column: str) -> Node:
-        if column.startswith("__"):
-            raise AttributeError(column)
-        return Node("column", self.name, column)
-
-    def spec(self) -> dict[str, Any]:
-        """What the source is, for the identity of a feature set."""
-        child = self.child and {
-            "table": self.child.table.name,
-            "on": self.child.on,
-            "columns": {name: list(rule) for name, rule in self.child.columns.items()},
-        }
-        return {"name": self.name, "table": self.table.name, "time": self.time, "child": child}
-
-
-@dataclass(frozen=True, eq=False)
-class Aggregate:
-    """A statistic over the records of a source that lie in a window and pass a filter."""
-
-    statistic: str
-    source: Source
-    value: Node | None = None
-    where: Node | None = None
-    days: int | None = None
-    last: int | None = None
-
-    def spec(self) -> dict[str, Any]:
-        """What is computed, for the identity of a feature set."""
-        return {
-            "statistic": self.statistic,
-            "source": self.source.name,
-            "value": None if self.value is None else self.value.spec(),
-            "where": None if self.where is None else self.where.spec(),
-            "days": self.days,
-            "last": self.last,
-        }
-
-
-def _aggregate(statistic: str, value: Node | Source, **window: Any) -> Aggregate:
-    if isinstance(value, Source):
-        return Aggregate(statistic, value, None, **window)
-    owners = [leaf.args[0] for leaf in value.walk() if leaf.op == "column" and leaf.args[0] in SOURCES]
-    if not owners:
-        raise DeclarationError(
-            f"{statistic} looks back over columns of a source ({', '.join(SOURCES)}); {value} has none."
-        )
-    return Aggregate(statistic, SOURCES[owners[0]], value, **window)
-
-
-SOURCES: dict[str, Source] = {}
-
-
-def source(name: str, table: str, group: Group, *, time: str = "occurred_at", child: Child | None = None) -> Source:
-    """Declare a source and make it known by its name."""
-    SOURCES[name] = Source(name, TABLES[table], group, time=time, child=child)
-    return SOURCES[name]
-
-
-def count(records: Source, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Number of records; 0 where there are none."""
-    return _aggregate("count", records, where=where, days=days, last=last)
-
-
-def total(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Sum; 0 where there is nothing to add."""
-    return _aggregate("sum", value, where=where, days=days, last=last)
-
-
-def mean(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Mean; of a condition: the share of records that meet it."""
-    return _aggregate("mean", value, where=where, days=days, last=last)
-
-
-def maximum(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Largest value."""
-    return _aggregate("max", value, where=where, days=days, last=last)
-
-
-def minimum(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Smallest value."""
-    return _aggregate("min", value, where=where, days=days, last=last)
-
-
-def std(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Standard deviation with n - 1; missing below two values."""
-    return _aggregate("std", value, where=where, days=days, last=last)
-
-
-def first(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """First value that is not missing."""
-    return _aggregate("first", value, where=where, days=days, last=last)
-
-
-def latest(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Last value that is not missing."""
-    return _aggregate("last", value, where=where, days=days, last=last)
-
-
-def distinct(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Number of different values; 0 where there are none."""
-    return _aggregate("distinct", value, where=where, days=days, last=last)
-
-
-def days_since(records: Source, *, where: Node | None = None, days: int | None = None) -> Aggregate:
-    """Days from the latest record to `as_of`."""
-    return _aggregate("days_since", records, where=where, days=days)
-
-
-def days_since_first(records: Source, *, where: Node | None = None, days: int | None = None) -> Aggregate:
-    """Days from the first record to `as_of`."""
-    return _aggregate("days_since_first", records, where=where, days=days)
-
-
-def slope(value: Node, *, where: Node | None = None, days: int | None = None, last: int | None = None) -> Aggregate:
-    """Trend a month (30 days) by least squares; missing where the records lie within one day."""
-    return _aggregate("slope", value, where=where, days=days, last=last)
 
 
 @dataclass(frozen=True)
@@ -257,8 +110,8 @@ class Feature:
     ----------
     name : str
         `<source>_<measure>_<statistic>_<window>`.
-    value : Aggregate or Node
-        What it is: an aggregate of a source, or an expression over application columns and other features.
+    value : Node
+        What it is: an aggregate of a source, or an expression over aggregates, application columns and other features.
     en, zh : str
         Description in English and Chinese.
     unit : str
@@ -267,14 +120,14 @@ class Feature:
         The direction in which it moves risk, as far as the business demands it; a monotone constraint.
     reason : Reason
         Told when it speaks against an applicant.
-    group : {"application", "bureau", "consumption", "repayment"}
+    group : {"application", "bureau", "consumption", "repayment", "business"}
         Where it comes from.
     missing : str
         What it means when it is missing.
     """
 
     name: str
-    value: Aggregate | Node
+    value: Node
     en: str
     zh: str
     unit: str
@@ -325,8 +178,6 @@ class FeatureSet:
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
-        from features.checks import require_sound
-
         require_sound(self.features)
         object.__setattr__(self, "identity", hashlib.sha256(json.dumps(self.spec()).encode()).hexdigest())
 
@@ -338,8 +189,13 @@ class FeatureSet:
     @property
     def sources(self) -> tuple[Source, ...]:
         """Sources that the features look back over, in order of first use."""
-        used = [f.value.source.name for f in self.features if isinstance(f.value, Aggregate)]
-        return tuple(SOURCES[name] for name in dict.fromkeys(used))
+        return tuple(SOURCES[name] for name in dict.fromkeys(a.source.name for a in self.aggregates))
+
+    @property
+    def aggregates(self) -> tuple[Aggregate, ...]:
+        """Different aggregates that the features are made of, in order of first use."""
+        found = {part.key: part for feature in self.features for part in aggregates(feature.value)}
+        return tuple(found.values())
 
     @property
     def tables(self) -> tuple[str, ...]:

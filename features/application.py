@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from data_contracts.tables import APPLICATIONS
-from features.algebra import Feature, Node, Reason, as_of, feature, local_hour
+from features.algebra import Feature, Node, Reason, as_of, bucket, feature, local_hour, ratio, when
 
-AFFORDABILITY = Reason(
-    "R01", "The amount asked for is high for the declared income", "申请金额相对申报收入偏高"
-)
+# What speaks against an applicant may be much or little of a thing; where no direction is demanded the words fit both.
+AFFORDABILITY = Reason("R01", "The amount or instalment asked for, measured by the declared income", "申请金额、月供与申报收入不相称")
 TERMS = Reason("R02", "Terms of the loan asked for", "所申请贷款的金额与期限")
-EMPLOYMENT = Reason("R03", "Short or unstable employment", "就业时间较短或不稳定")
-EXTERNAL = Reason("R04", "Low score from an outside source", "外部评分偏低")
-STABILITY = Reason("R05", "Short time at the present address, telephone or document", "居住、电话或证件信息变更较近")
+EMPLOYMENT = Reason("R03", "Kind and length of the employment", "就业类型与工作时长")
+EXTERNAL = Reason("R04", "Score from outside sources is low or lacking", "外部评分偏低或缺少")
+STABILITY = Reason("R05", "Time at the present address, telephone or document", "居住、电话或证件信息的使用时间")
 SITUATION = Reason("R06", "Housing, education and region", "居住、教育与地区情况")
-CIRCLE = Reason("R07", "Overdue loans among contacts", "联系人存在逾期")
-QUERIES = Reason("R08", "Many recent credit inquiries", "近期征信查询较多")
-CONTACT = Reason("R09", "Incomplete contact details or documents", "联系方式或资料不完整")
+CIRCLE = Reason("R07", "Credit of contacts", "联系人的信用情况")
+QUERIES = Reason("R08", "Number of recent credit inquiries", "近期征信查询次数")
+CONTACT = Reason("R09", "Completeness of contact details and documents", "联系方式与资料的完整程度")
 CHANNEL = Reason("R10", "Product and time of the application", "申请产品与申请时间")
+DEVICE = Reason("R11", "The device was used by several applicants", "同一设备有多人申请")
+BUREAU_LATE = Reason("R12", "Late payments in the credit bureau's summary", "征信概要显示有逾期")
+BUREAU_DEBT = Reason("R13", "Debt and accounts in the credit bureau's summary", "征信概要显示的负债与账户情况")
+RECORDS = Reason("R14", "Few records to judge by", "可供评估的记录较少")
 
 _NOT_DECLARED = "not declared"
 
@@ -56,6 +59,37 @@ _requested, _income = _column("amount_requested"), _column("income_monthly")
 _instalment, _goods = _column("instalment_monthly"), _column("goods_price")
 _scores = [_column(f"external_score_{k}") for k in (1, 2, 3)]
 _scores_given = (~_scores[0].is_missing() + ~_scores[1].is_missing()) + ~_scores[2].is_missing()
+_late_30, _late_60, _late_90 = _column("bureau_late_30_59"), _column("bureau_late_60_89"), _column("bureau_late_90")
+_worth_declaring = ("income_monthly", "employed_months", "instalment_monthly", "phone_age_days")
+
+
+def _undeclared(*names: str) -> Node:
+    """How many of the columns are missing."""
+    flags: list[Node] = [_column(name).is_missing() for name in names]
+    found = flags[0] + flags[1]
+    for flag in flags[2:]:
+        found = found + flag
+    return found
+
+
+def _thin_files(*sources: str) -> Node:
+    """How many sources have few records; one that is absent has none."""
+    first, *others = (feature(f"{source}_thin_file").coalesce(1.0) for source in sources)
+    found: Node = first
+    for other in others:
+        found = found + other
+    return found
+
+
+def _least(*values: Node) -> Node:
+    """The least of the values there are; missing where all are. They lie between 0 and 1."""
+    least = values[0].coalesce(2.0)
+    for value in values[1:]:
+        given = value.coalesce(2.0)
+        least = when(given < least, given, least)
+    return when(least < 2.0, least, values[0])
+
+
 _scores_sum = _scores[0].coalesce(0.0) + _scores[1].coalesce(0.0) + _scores[2].coalesce(0.0)
 
 FEATURES: tuple[Feature, ...] = (
@@ -113,6 +147,33 @@ FEATURES: tuple[Feature, ...] = (
              "Mean of the outside scores there are", "外部评分均值", "ratio", EXTERNAL, -1, "no outside score"),
     _derived("external_score_product", _scores[1] * _scores[2], "Product of the second and third outside score",
              "外部评分二与三之积", "ratio", EXTERNAL, -1),
+    _derived("external_score_min", _least(*_scores), "Lowest of the outside scores there are", "外部评分最低值", "ratio",
+             EXTERNAL, -1, "no outside score"),
+    _declared("device_customers", "同一设备申请人数", "count", DEVICE, +1),
+    _declared("bureau_utilisation", "征信概要额度使用率", "ratio", BUREAU_DEBT, +1),
+    _derived("bureau_utilisation_bucket", bucket(_column("bureau_utilisation"), 0.3, 0.5, 0.7, 0.9, 1.0),
+             "Bucket of the share used of all revolving limits: 0 below 30 %, 5 from 100 % on", "征信概要额度使用率分档",
+             "bucket", BUREAU_DEBT, +1),
+    _declared("debt_ratio", "月债务支出收入比", "ratio", BUREAU_DEBT),
+    _declared("bureau_late_30_59", "两年内逾期30至59天次数", "count", BUREAU_LATE, +1),
+    _declared("bureau_late_60_89", "两年内逾期60至89天次数", "count", BUREAU_LATE, +1),
+    _declared("bureau_late_90", "逾期90天及以上次数", "count", BUREAU_LATE, +1),
+    _derived("bureau_late_sum", (_late_30 + _late_60) + _late_90, "Times 30 days past due or more, by the bureau's summary",
+             "征信概要逾期30天及以上次数", "count", BUREAU_LATE, +1),
+    _declared("bureau_accounts_open", "征信概要未结清账户数", "count", BUREAU_DEBT),
+    _declared("bureau_mortgages", "征信概要房贷笔数", "count", BUREAU_DEBT),
+    _derived("circle_defaults_share", ratio(_column("circle_defaults_30d"), _column("circle_observed_30d")),
+             "Share of the observable acquaintances who were 30 days past due", "逾期30天联系人占比", "ratio", CIRCLE,
+             missing="not declared, or no observable acquaintance"),
+    _derived("repaid_to_requested", _instalment * _column("term_months") / _requested,
+             "All instalments asked for to the amount asked for", "总还款额与申请金额之比", "ratio", TERMS),
+    _derived("free_income", _income - _instalment, "Monthly income after the instalment asked for", "月收入扣除月供后余额", "CNY",
+             AFFORDABILITY),
+    _derived("undeclared_count", _undeclared(*_worth_declaring), "Important details that were not declared", "未填写的重要信息数",
+             "count", CONTACT, missing="never missing"),
+    _derived("thin_file_count", _thin_files("bureau", "transactions", "instalments"),
+             "Of bureau, consumption and repayment, how many have few records or none", "征信、消费、还款中记录较少的来源数", "count",
+             RECORDS, missing="never missing"),
     _derived("hour", local_hour(as_of), "Hour of the day of the application", "申请时刻（小时）", "hour", CHANNEL,
              missing="never missing"),
     _is("product", "emergency_cash", "Emergency cash is asked for", "申请应急贷", CHANNEL),
@@ -124,6 +185,9 @@ FEATURES: tuple[Feature, ...] = (
     _is("education", "secondary", "Secondary education", "高中学历", SITUATION),
     _is("education", "bachelor", "Bachelor's degree", "本科学历", SITUATION),
     _is("education", "postgraduate", "Postgraduate degree", "研究生学历", SITUATION),
+    _is("education", "vocational", "Vocational education", "大专或职业学历", SITUATION),
+    _is("housing", "own", "Lives in an own home without a mortgage", "自有住房", SITUATION),
+    _is("housing", "employer", "Lives in a home of the employer", "单位住房", SITUATION),
     _is("housing", "rented", "Lives in a rented home", "租房居住", SITUATION),
     _is("housing", "parents", "Lives with parents", "与父母同住", SITUATION),
     _is("housing", "mortgaged", "Lives in a mortgaged home", "按揭住房", SITUATION),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.algebra import SOURCES, Aggregate, Feature, FeatureSet, Node
+from features.aggregates import aggregates
+from features.algebra import SOURCES, Feature, FeatureSet, Node
 from features.checks import references
 
 _GROUPS = {
@@ -12,6 +13,7 @@ _GROUPS = {
     "bureau": ("征信", "Bureau"),
     "consumption": ("消费", "Consumption"),
     "repayment": ("还款", "Repayment"),
+    "business": ("经营", "Business"),
 }
 
 
@@ -55,27 +57,6 @@ def catalogue_html(feature_set: FeatureSet) -> str:
     return environment.get_template("catalogue.html.j2").render(feature_set=feature_set, rows=rows, groups=groups)
 
 
-def definition(value: Aggregate | Node) -> str:
-    """A value as it was declared.
-
-    Examples
-    --------
-    >>> from features.algebra import count
-    >>> from features.bureau import inquiries
-    >>> definition(count(inquiries, where=inquiries.reason == "self", days=30))
-    "count(inquiries, where=(inquiries.reason == 'self'), days=30)"
-    """
-    if isinstance(value, Node):
-        return str(value)
-    parts = [value.source.name if value.value is None else str(value.value)]
-    parts += [
-        f"{word}={part}"
-        for word, part in (("where", value.where), ("days", value.days), ("last", value.last))
-        if part is not None
-    ]
-    return f"{value.statistic}({', '.join(parts)})"
-
-
 def _row(feature: Feature, by_name: dict[str, Feature]) -> dict[str, Any]:
     columns = sorted(_columns(feature, by_name))
     return {
@@ -87,7 +68,7 @@ def _row(feature: Feature, by_name: dict[str, Feature]) -> dict[str, Any]:
         "risk": feature.risk,
         "missing": feature.missing,
         "reason": {"code": feature.reason.code, "en": feature.reason.en, "zh": feature.reason.zh},
-        "definition": definition(feature.value),
+        "definition": str(feature.value),
         "uses": list(dict.fromkeys(references(feature.value))),
         "columns": columns,
         "tables": sorted({column.split(".")[0] for column in columns}),
@@ -96,15 +77,13 @@ def _row(feature: Feature, by_name: dict[str, Feature]) -> dict[str, Any]:
 
 def _columns(feature: Feature, by_name: dict[str, Feature]) -> set[str]:
     """Columns at rest that a feature reads, through other features and child tables too."""
-    value = feature.value
-    if isinstance(value, Aggregate):
-        found = {f"{value.source.table.name}.{value.source.time}"}
-        for expression in (value.value, value.where):
+    found = _columns_of(feature.value)
+    for aggregate in aggregates(feature.value):
+        found.add(f"{aggregate.source.table.name}.{aggregate.source.time}")
+        for expression in (aggregate.value, aggregate.where):
             if expression is not None:
                 found |= _columns_of(expression)
-        return found
-    found = _columns_of(value)
-    for name in references(value):
+    for name in references(feature.value):
         found |= _columns(by_name[name], by_name)
     return found
 

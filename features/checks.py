@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
 
-from data_contracts.declare import Column
 from data_contracts.errors import DeclarationError
-from data_contracts.tables import APPLICATIONS
-from features.algebra import SOURCES, STATISTICS, Aggregate, Feature
+from features.aggregates import OF_ANYTHING, OF_CONDITIONS, OF_RECORDS, STATISTICS, Aggregate
 from features.nodes import COMPARISONS, Node
+from features.sources import NUMERIC, declared, node_type
 
-_NUMERIC = ("int64", "float64", "bool")
-_OF_RECORDS = ("count", "days_since", "days_since_first")
+if TYPE_CHECKING:
+    from features.algebra import Feature
+
+_CALCULATING = ("add", "sub", "mul", "div", "abs", "log1p", "decay", "bucket")
 _ORDERED = ("lt", "le", "gt", "ge", "least", "greatest")
 
 
@@ -31,11 +33,18 @@ def in_order(features: Iterable[Feature]) -> list[Feature]:
     return [by_name[name] for name in TopologicalSorter(graph).static_order()]
 
 
-def references(value: Aggregate | Node) -> list[str]:
+def references(value: Node) -> list[str]:
     """Names of the features that a value uses directly."""
-    if isinstance(value, Aggregate):
-        return []
     return [part.args[0] for part in value.walk() if part.op == "feature"]
+
+
+def with_references(features: Iterable[Feature], names: Iterable[str]) -> tuple[Feature, ...]:
+    """Features of these names, and those that they use, in the order given."""
+    by_name = {feature.name: feature for feature in features}
+    needed = list(names)
+    for name in needed:
+        needed += [other for other in references(by_name[name].value) if other not in needed]
+    return tuple(feature for feature in by_name.values() if feature.name in needed)
 
 
 def _faults(features: tuple[Feature, ...]) -> Iterator[str]:
@@ -58,37 +67,49 @@ def _feature_faults(feature: Feature, names: set[str]) -> Iterator[str]:
         yield "the reason needs a code and its text in English and Chinese"
     if feature.risk not in (-1, 0, 1):
         yield f"risk is {feature.risk!r}, not +1, -1 or 0"
-    if isinstance(feature.value, Aggregate):
-        yield from _aggregate_faults(feature.value)
-        return
     for reference in references(feature.value):
         if reference not in names:
             yield f"uses the unknown feature {reference!r}"
     yield from _node_faults(feature.value, "applications")
     kind = node_type(feature.value)
-    if kind not in (*_NUMERIC, None):
+    if kind not in (*NUMERIC, None):
         yield f"a feature is a number, {feature.value} is {kind}"
 
 
 def _aggregate_faults(aggregate: Aggregate) -> Iterator[str]:
-    source = aggregate.source.name
-    if aggregate.statistic not in STATISTICS:
-        yield f"unknown statistic {aggregate.statistic!r}; known are {', '.join(STATISTICS)}"
+    source, statistic = aggregate.source.name, aggregate.statistic
+    if statistic not in STATISTICS:
+        yield f"unknown statistic {statistic!r}; known are {', '.join(STATISTICS)}"
     for word, window in (("days", aggregate.days), ("last", aggregate.last)):
-        if window is not None and (not isinstance(window, int) or window < 1):
+        if window is not None and not _whole(window):
             yield f"a window of {word}={window!r} holds nothing; give a whole number from 1"
     if aggregate.where is not None:
         if not aggregate.where.is_logical:
             yield f"the filter {aggregate.where} is no condition"
         yield from _node_faults(aggregate.where, source)
-    if (aggregate.value is None) != (aggregate.statistic in _OF_RECORDS):
-        wants = "the records of a source" if aggregate.statistic in _OF_RECORDS else "a value of each record"
-        yield f"{aggregate.statistic} takes {wants}"
+    yield from _parameter_faults(aggregate)
+    if (aggregate.value is None) != (statistic in OF_RECORDS):
+        wants = "the records of a source" if statistic in OF_RECORDS else "a value of each record"
+        yield f"{statistic} takes {wants}"
     if aggregate.value is not None:
         yield from _node_faults(aggregate.value, source)
         kind = node_type(aggregate.value)
-        if kind not in (*_NUMERIC, None) and aggregate.statistic != "distinct":
-            yield f"{aggregate.statistic} needs numbers, {aggregate.value} is {kind}"
+        if statistic in OF_CONDITIONS and not aggregate.value.is_logical:
+            yield f"{statistic} needs a condition, {aggregate.value} is none"
+        elif kind not in (*NUMERIC, None) and statistic not in OF_ANYTHING:
+            yield f"{statistic} needs numbers, {aggregate.value} is {kind}"
+
+
+def _parameter_faults(aggregate: Aggregate) -> Iterator[str]:
+    given = aggregate.parameter
+    if aggregate.statistic == "nth_last" and not _whole(given):
+        yield f"nth_latest counts from 1 in whole numbers, not {given!r}"
+    elif aggregate.statistic == "quantile" and not (isinstance(given, int | float) and 0 <= given <= 1):
+        yield f"a quantile lies at a share between 0 and 1, not at {given!r}"
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
 
 
 def _node_faults(expression: Node, source: str) -> Iterator[str]:
@@ -98,6 +119,8 @@ def _node_faults(expression: Node, source: str) -> Iterator[str]:
         elif part.op == "feature":
             if source != "applications":
                 yield f"an aggregate cannot use the feature {part.args[0]!r}"
+        elif isinstance(part, Aggregate):
+            yield from _aggregate_faults(part) if source == "applications" else ["an aggregate cannot hold another one"]
         else:
             yield from _operation_faults(part)
 
@@ -117,10 +140,14 @@ def _operation_faults(part: Node) -> Iterator[str]:
             yield f"{part} compares {kinds[0]} with {kinds[1]}"
         elif part.op in _ORDERED and "string" in kinds:
             yield f"{part} compares strings, which have no order here; use ==, != or isin"
-    elif part.op in ("add", "sub", "mul", "div") and {"string", "timestamp"} & set(kinds):
+    elif part.op in _CALCULATING and {"string", "timestamp"} & set(kinds):
         yield f"{part} calculates with {' and '.join(map(str, kinds))}"
     elif part.op in ("days_between", "local_hour") and set(kinds) - {"timestamp", None}:
         yield f"{part} needs timestamps"
+    if part.op == "decay" and not arguments[1].args[0] > 0:
+        yield f"a half-life of {arguments[1]} days is none; give a number above 0"
+    if part.op == "bucket" and (not part.args[1] or list(part.args[1]) != sorted(set(part.args[1]))):
+        yield f"{part} needs edges in ascending order"
     yield from _choice_faults(part, kinds)
 
 
@@ -138,7 +165,7 @@ def _choice_faults(part: Node, kinds: list[str | None]) -> Iterator[str]:
         choices = (part.args[1].args[0],)
     else:
         return
-    column = _declared(part.args[0])
+    column = declared(part.args[0])
     if column and column.categories:
         for choice in choices:
             if isinstance(choice, str) and choice not in column.categories:
@@ -150,62 +177,16 @@ def _column_faults(part: Node, source: str) -> Iterator[str]:
     if owner != source:
         yield f"column {owner}.{name} does not belong to {source}"
         return
-    found = _declared(part)
+    found = declared(part)
     if found is None:
         yield f"unknown column {owner}.{name}"
     elif found.protected:
         yield f"column {owner}.{name} is a protected attribute and must not become a feature"
 
 
-def _declared(part: Node) -> Column | None:
-    """The contract's column that a node is, None where it is none."""
-    if part.op != "column":
-        return None
-    owner, name = part.args
-    if owner == "applications":
-        return next((column for column in APPLICATIONS.columns if column.name == name), None)
-    source = SOURCES[owner]
-    if source.child and name in source.child.columns:
-        return source.child.table.column(source.child.columns[name][1])
-    return next((column for column in source.table.columns if column.name == name), None)
-
-
 def _family(kind: str | None) -> str | None:
-    return "number" if kind in _NUMERIC else kind
+    return "number" if kind in NUMERIC else kind
 
 
 def _differ(kinds: list[str | None]) -> bool:
     return len({kind for kind in kinds if kind}) > 1
-
-
-def node_type(expression: Node) -> str | None:
-    """Type of an expression: `float64`, `bool`, `string` or `timestamp`; None where a column is unknown."""
-    match expression.op:
-        case "column":
-            column = _declared(expression)
-            return column.dtype if column else None
-        case "constant":
-            return {str: "string", bool: "bool"}.get(type(expression.args[0]), "float64")
-        case "as_of":
-            return "timestamp"
-        case "coalesce" | "least" | "greatest":
-            return node_type(expression.args[0])
-        case "when":
-            return node_type(expression.args[1])
-    return "bool" if expression.is_logical else "float64"
-
-
-def node_unit(expression: Node) -> str | None:
-    """Unit of an expression as far as `fen` is concerned: `fen`, or None for anything else."""
-    units = [node_unit(arg) if isinstance(arg, Node) else None for arg in expression.args]
-    match expression.op:
-        case "column":
-            column = _declared(expression)
-            return "fen" if column and column.unit == "fen" else None
-        case "div":
-            return "fen" if units[0] == "fen" and units[1] is None else None
-        case "add" | "sub" | "mul" | "coalesce" | "least" | "greatest":
-            return "fen" if "fen" in units else None
-        case "when":
-            return "fen" if "fen" in units[1:] else None
-    return None

@@ -8,7 +8,6 @@ from typing import Any
 
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 LOGICAL = (*COMPARISONS, "and", "or", "not", "isin", "is_missing")
-ARITHMETIC = ("add", "sub", "mul", "div", "least", "greatest", "coalesce", "when", "days_between", "local_hour")
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|"}
 _SIGNS |= {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
@@ -71,6 +70,9 @@ class Node:
     def __add__(self, other: Any) -> Node:
         return Node("add", self, node(other))
 
+    def __radd__(self, other: Any) -> Node:
+        return Node("add", node(other), self)
+
     def __sub__(self, other: Any) -> Node:
         return Node("sub", self, node(other))
 
@@ -80,8 +82,20 @@ class Node:
     def __mul__(self, other: Any) -> Node:
         return Node("mul", self, node(other))
 
+    def __rmul__(self, other: Any) -> Node:
+        return Node("mul", node(other), self)
+
     def __truediv__(self, other: Any) -> Node:
         return Node("div", self, node(other))
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return Node("div", node(other), self)
+
+    def __neg__(self) -> Node:
+        return Node("sub", node(0.0), self)
+
+    def __abs__(self) -> Node:
+        return Node("abs", self)
 
     def __eq__(self, other: object) -> Node:  # type: ignore[override]
         return Node("eq", self, node(other))
@@ -153,6 +167,39 @@ def days_between(start: Node, end: Node) -> Node:
 def local_hour(time: Node) -> Node:
     """Hour of the day in China Standard Time, 0 to 23."""
     return Node("local_hour", time)
+
+
+def log1p(value: Node) -> Node:
+    """ln(1 + value), which tames long tails; missing at -1 and below."""
+    return Node("log1p", value)
+
+
+def bucket(value: Node, *edges: float) -> Node:
+    """Number of the ascending edges that the value reaches: 0 below the first, `len(edges)` from the last on.
+
+    Examples
+    --------
+    >>> bucket(feature("instalments_dpd_last"), 1, 30, 90)
+    bucket(instalments_dpd_last, (1, 30, 90))
+    """
+    return Node("bucket", value, edges)
+
+
+def ratio(above: Any, below: Any, *, on_zero: float | None = None, on_missing: float | None = None) -> Node:
+    """`above / below`, with what it is where `below` is zero, and where either is missing; missing by default.
+
+    Examples
+    --------
+    >>> ratio(feature("debt"), feature("income"), on_zero=0)
+    when(((income == 0) & ~is_missing(debt)), 0, (debt / income))
+    """
+    above, below = node(above), node(below)
+    value = Node("div", above, below)
+    if on_zero is not None:
+        value = when((below == 0) & ~above.is_missing(), on_zero, value)
+    if on_missing is not None:
+        value = when(above.is_missing() | below.is_missing(), on_missing, value)
+    return value
 
 
 def feature(name: str) -> Node:

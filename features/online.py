@@ -1,25 +1,25 @@
-"""Features of one applicant in well under a millisecond: the algebra compiled to NumPy over small arrays.
+"""Features of one applicant in well under a millisecond: the algebra compiled to loops over small arrays.
 
-A plan is compiled once. What several features share (a column, a filter, a window, an order) is computed once, and the
-statistics of all aggregates are taken together: with so few records the number of NumPy calls is what costs time.
+A plan is compiled once. What several features share (a column, a filter, an order, an aggregate) is computed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
-from typing import Any
+from itertools import repeat
+from operator import itemgetter, truediv
 
 import numpy as np
 import numpy.typing as npt
 
-from features.algebra import US_PER_DAY, Aggregate, Child, FeatureSet, Node, Source
-from features.checks import in_order, node_unit
-from features.reductions import Reductions
+from data_contracts.errors import ContractError
+from features.aggregates import OF_NUMBERS, ZERO_WHEN_EMPTY, Aggregate
+from features.algebra import Child, FeatureSet, Node, Source, node
+from features.checks import in_order
+from features.kernel import Aggregates
+from features.sources import node_unit
 from features.steps import (
-    ARRAYS,
-    FLOATS,
     MICROSECOND,
     NAN,
     Codes,
@@ -28,14 +28,11 @@ from features.steps import (
     Steps,
     kinds,
     microseconds,
-    one_value,
-    record_column,
+    numbers,
+    one_number,
+    record_columns,
 )
 from features.versions import newest
-
-_NO_VALUES = np.empty(0)
-# Records themselves are counted as a sum of ones, and asked for their time through their age.
-_OF_RECORDS = {"count": "sum", "days_since": "min", "days_since_first": "max"}
 
 
 class Plan:
@@ -44,13 +41,9 @@ class Plan:
     def __init__(self, feature_set: FeatureSet) -> None:
         self.names = feature_set.names
         self._codes = Codes()
-        place = {name: at for at, name in enumerate(self.names)}
         self._sources = [_SourcePlan(source, feature_set, self._codes) for source in feature_set.sources]
-        aggregates = [(name, aggregate) for source in self._sources for name, aggregate in source.aggregates]
-        self._places = np.array([place[name] for name, _ in aggregates], dtype=np.int64)
-        self._scales = np.array([_scale(aggregate) for _, aggregate in aggregates])
-        self._reductions = Reductions([_OF_RECORDS.get(a.statistic, a.statistic) for _, a in aggregates])
-        self._application = _ApplicationPlan(feature_set, place, self._codes)
+        keys = [aggregate.key for source in self._sources for aggregate in source.aggregates]
+        self._application = _ApplicationPlan(feature_set, {key: at for at, key in enumerate(keys)}, self._codes)
 
     def compute(
         self, application: Record, records: Mapping[str, Sequence[Record] | None], as_of: datetime
@@ -70,17 +63,25 @@ class Plan:
         -------
         ndarray of float64, shape (n_features,)
             In the order of the feature set; NaN where missing.
+
+        Raises
+        ------
+        ContractError
+            When a time has a zone.
         """
         codes = Codes(self._codes)
-        found = np.full(len(self.names), NAN)
-        with np.errstate(all="ignore"):
-            runs = [source.runs(records, as_of, codes) for source in self._sources]
-            if runs:
-                values, ages, lengths = (np.concatenate(parts) for parts in zip(*runs, strict=True))
-                reduced = self._reductions.compute(values, ages, np.maximum(lengths, 0)) / self._scales
-                reduced[lengths < 0] = NAN
-                found[self._places] = reduced
-        return np.array(self._application.fill(found.tolist(), application, microseconds(as_of), codes))
+        try:
+            found = [source.compute(records, as_of, codes) for source in self._sources]
+            moment = microseconds(as_of)
+        except TypeError as fault:
+            if "offset-naive" not in str(fault):
+                raise
+            raise ContractError(
+                "Times have a zone. Features take UTC without one: time.astimezone(UTC).replace(tzinfo=None)."
+            ) from None
+        values = self._application.compute(found, application, moment, codes)
+        values[~np.isfinite(values)] = NAN
+        return values
 
 
 def compile_plan(feature_set: FeatureSet) -> Plan:
@@ -88,128 +89,89 @@ def compile_plan(feature_set: FeatureSet) -> Plan:
     return Plan(feature_set)
 
 
-def _scale(aggregate: Aggregate) -> float:
-    """What a statistic is divided by: fen become CNY, microseconds days."""
-    if aggregate.value is None:
-        return 1.0 if aggregate.statistic == "count" else float(US_PER_DAY)
-    return 100.0 if node_unit(aggregate.value) == "fen" and aggregate.statistic != "distinct" else 1.0
-
-
 class _ApplicationPlan:
-    """Expressions over the application's columns and other features, as Python floats."""
+    """Expressions over aggregates, the application's columns and other features."""
 
-    def __init__(self, feature_set: FeatureSet, place: Mapping[str, int], codes: Codes) -> None:
-        self._steps = Steps(FLOATS, codes)
-        self._results = []
+    def __init__(self, feature_set: FeatureSet, places: Mapping[str, int], codes: Codes) -> None:
+        self._steps = Steps(codes)
+        slots = {}
         for feature in in_order(feature_set.features):
-            if isinstance(feature.value, Node):
-                slot = self._steps.slot(feature.value)
-                self._steps.alias(Node("feature", feature.name), slot)
-                self._results.append((place[feature.name], slot))
+            slots[feature.name] = self._steps.slot(feature.value)
+            self._steps.alias(Node("feature", feature.name), slots[feature.name])
+        self._results = np.array([slots[name] for name in feature_set.names])
         columns = self._steps.columns
-        self._features = [(slot, place[node.args[0]]) for slot, node in columns.items() if node.op == "feature"]
+        aggregates = {slot: places[node.key] for slot, node in columns.items() if node.op == "aggregate"}
+        self._aggregate_slots, self._aggregate_places = np.array(list(aggregates)), np.array(list(aggregates.values()))
         self._columns = kinds({slot: node for slot, node in columns.items() if node.op == "column"})
-        self._amounts = [slot for slot, *_ in self._columns if node_unit(columns[slot]) == "fen"]
+        self._scales = [100.0 if node_unit(columns[slot]) == "fen" else 1.0 for slot, *_ in self._columns]
 
-    def fill(self, found: list[float], application: Record, moment: float, codes: Codes) -> list[float]:
-        """Add the values of expressions to those of aggregates."""
-        columns = {slot: one_value(application, name, kind, codes) for slot, name, kind in self._columns}
-        for slot in self._amounts:
-            columns[slot] /= 100.0
-        for slot, at in self._features:
-            columns[slot] = found[at]
-        values = self._steps.run(columns, moment)
-        for at, slot in self._results:
-            found[at] = values[slot]
-        return found
+    def compute(self, found: list[Floats], application: Record, moment: float, codes: Codes) -> Floats:
+        """Values of all features, from those of aggregates."""
+        values = self._steps.values(1, moment)
+        for (slot, name, kind), scale in zip(self._columns, self._scales, strict=True):
+            values[slot] = one_number(application.get(name), kind, codes) / scale
+        if len(self._aggregate_slots):
+            values[self._aggregate_slots, 0] = np.concatenate(found)[self._aggregate_places]
+        self._steps.run(values)
+        result: Floats = values[self._results, 0]
+        return result
 
 
 class _SourcePlan:
-    """The aggregates over one source: shared steps and masks, and for each which of them it looks at."""
+    """The aggregates over one source: shared steps, and for each which values and filter it looks at."""
 
     def __init__(self, source: Source, feature_set: FeatureSet, codes: Codes) -> None:
         self.source = source
-        self.aggregates: list[tuple[str, Aggregate]] = [
-            (feature.name, feature.value)
-            for feature in feature_set.features
-            if isinstance(feature.value, Aggregate) and feature.value.source is source
-        ]
-        aggregates = [aggregate for _, aggregate in self.aggregates]
-        self._steps = Steps(ARRAYS, codes)
-        self._ordered = any(a.last is not None or a.statistic in ("first", "last") for a in aggregates)
-        self._filters, filter_of = _numbered(None if a.where is None else self._steps.slot(a.where) for a in aggregates)
-        days, days_of = _numbered(a.days for a in aggregates)
-        last, last_of = _numbered(a.last for a in aggregates)
-        self._values, self._value_of = _numbered(
-            a.statistic if a.value is None else self._steps.slot(a.value) for a in aggregates
-        )
-        self._days = np.array([np.inf if d is None else d * US_PER_DAY for d in days])[:, None]
-        self._last = np.array([np.inf if k is None else k for k in last])[:, None]
-        masks, self._mask_of = _numbered(zip(filter_of.tolist(), days_of.tolist(), last_of.tolist(), strict=True))
-        self._mask_filter, self._mask_days, self._mask_last = np.array(masks, dtype=np.int64).T
-        self._columns = kinds(self._steps.columns)
+        self.aggregates = [aggregate for aggregate in feature_set.aggregates if aggregate.source is source]
+        self._steps = Steps(codes)
+        filters = [self._steps.slot(node(True) if a.where is None else a.where) for a in self.aggregates]
+        values = [self._steps.slot(node(1.0) if a.value is None else a.value) for a in self.aggregates]
+        self._kernel = Aggregates(self.aggregates, values, filters)
+        columns = kinds(self._steps.columns)
+        derived = source.child.columns if source.child else {}
+        self._columns = [column for column in columns if column[1] not in derived]
+        self._derived = [(slot, name) for slot, name, _ in columns if name in derived]
+        self._names = [source.time, *(name for _, name, _ in self._columns)]
+        self._scales = np.array([_scale(aggregate) for aggregate in self.aggregates])
+        self._empty = np.array([0.0 if a.statistic in ZERO_WHEN_EMPTY else NAN for a in self.aggregates])
+        self._absent = np.full(len(self.aggregates), NAN)
         self._key = itemgetter(*source.table.key)
         self._order = itemgetter(source.time, *source.table.key)
 
-    def runs(
-        self, records: Mapping[str, Sequence[Record] | None], as_of: datetime, codes: Codes
-    ) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-        """Values that each aggregate looks at, one run after the other, their ages, and the lengths of the runs.
-
-        A length of -1 says that the source is absent.
-        """
+    def compute(self, records: Mapping[str, Sequence[Record] | None], as_of: datetime, codes: Codes) -> Floats:
+        """One value an aggregate."""
         rows, child = records.get(self.source.table.name), self.source.child
         child_rows = records.get(child.table.name) if child else ()
         if rows is None or child_rows is None:
-            return _NO_VALUES, _NO_VALUES, np.full(len(self.aggregates), -1)
+            return self._absent
         rows = self._known(rows, as_of)
         if not rows:
-            return _NO_VALUES, _NO_VALUES, np.zeros(len(self.aggregates), dtype=np.int64)
-        derived = _summed(child, rows, child_rows, as_of) if child else {}
-        columns = {
-            slot: derived[name] if name in derived else record_column(rows, name, kind, codes)
-            for slot, name, kind in self._columns
-        }
-        slots = self._steps.run(columns, microseconds(as_of))
-        age = np.array([(as_of - row[self.source.time]) / MICROSECOND for row in rows])
-        matrix = self._matrix(slots, age)
-        seen = self._masks(slots, age)[self._mask_of] & ~np.isnan(matrix)[self._value_of]
-        return matrix[self._value_of][seen], np.broadcast_to(age, seen.shape)[seen], np.count_nonzero(seen, axis=1)
-
-    def _matrix(self, slots: list[Any], age: Floats) -> Floats:
-        """Every value that an aggregate looks at, shape (n_values, n_rows)."""
-        matrix = np.empty((len(self._values), len(age)))
-        for at, value in enumerate(self._values):
-            if isinstance(value, str):
-                matrix[at] = 1.0 if value == "count" else age
-            else:
-                matrix[at] = slots[value]
-        return matrix
-
-    def _masks(self, slots: list[Any], age: Floats) -> npt.NDArray[np.bool_]:
-        """Every filter and window that there is, shape (n_masks, n_rows)."""
-        filters = np.empty((len(self._filters), len(age)), dtype=bool)
-        for at, slot in enumerate(self._filters):
-            filters[at] = True if slot is None else slots[slot]
-        masks: npt.NDArray[np.bool_] = filters[self._mask_filter] & (age < self._days)[self._mask_days]
-        if self._ordered:
-            masks &= (np.arange(len(age)) < self._last)[self._mask_last]
-        return masks
+            return self._empty
+        times, *read = record_columns(rows, self._names)
+        ages = np.fromiter(map(truediv, map(as_of.__sub__, times), repeat(MICROSECOND)), np.float64, len(rows))
+        values = self._steps.values(len(rows), microseconds(as_of))
+        for (slot, _, kind), column in zip(self._columns, read, strict=True):
+            values[slot] = numbers(column, kind, codes)
+        if child:
+            summed = _summed(child, rows, child_rows, as_of)
+            for slot, name in self._derived:
+                values[slot] = summed[name]
+        self._steps.run(values)
+        found: Floats = self._kernel.compute(values, ages) / self._scales
+        return found
 
     def _known(self, rows: Sequence[Record], as_of: datetime) -> list[Record]:
-        """Records that count at `as_of`, the newest version of each, where the order matters the latest first."""
+        """Records that count at `as_of`, the newest version of each, the latest first."""
         at = self.source.time
         known = [row for row in newest(rows, self._key, as_of) if row[at] <= as_of]
-        if self._ordered:
-            known.sort(key=self._order, reverse=True)
+        known.sort(key=self._order, reverse=True)
         return known
 
 
-def _numbered(items: Iterable[Any]) -> tuple[list[Any], npt.NDArray[np.int64]]:
-    """Different items in order of first use, and for each item its place among them."""
-    places: dict[Any, int] = {}
-    numbers = [places.setdefault(item, len(places)) for item in items]
-    return list(places), np.array(numbers, dtype=np.int64)
+def _scale(aggregate: Aggregate) -> float:
+    """What a statistic is divided by: fen become CNY."""
+    in_fen = aggregate.value is not None and node_unit(aggregate.value) == "fen"
+    return 100.0 if in_fen and aggregate.statistic in OF_NUMBERS else 1.0
 
 
 def _summed(child: Child, rows: Sequence[Record], child_rows: Sequence[Record], as_of: datetime) -> dict[str, Floats]:
@@ -221,7 +183,7 @@ def _summed(child: Child, rows: Sequence[Record], child_rows: Sequence[Record], 
     at = np.array([place[row[child.on]] for row in known], dtype=np.int64)
     result = {}
     for name, (statistic, column) in child.columns.items():
-        value = record_column(known, column, child.table.column(column).dtype, Codes())
+        value = numbers([row.get(column) for row in known], child.table.column(column).dtype, Codes())
         empty, combine = (0.0, np.add) if statistic == "sum" else (NAN, np.fmax)
         result[name] = np.full(len(rows), empty)
         combine.at(result[name], at, np.nan_to_num(value) if statistic == "sum" else value)

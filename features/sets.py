@@ -13,6 +13,10 @@ Examples
 --------
 >>> feature_set("application_v1").version
 1
+
+Windows (`WINDOWS`, days) are shared, so that engines share what they compute: 30, 90, 180, 365 and 730 for events; 95,
+190 and 370 for card statements, so that three, six and twelve of them fit in whatever the day of the statement is; 7
+for the rush of inquiries, 1460 for the worst of four years.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from collections.abc import Mapping
 
 from data_contracts.errors import DeclarationError
 from features.algebra import FeatureSet
+
+WINDOWS = (7, 30, 90, 95, 180, 190, 365, 370, 730, 1460)
 
 
 @functools.cache
@@ -54,10 +60,10 @@ def require_released(declared: FeatureSet, identities: Mapping[str, str]) -> Non
 
 
 def _application_v1() -> FeatureSet:
-    from features import application, bureau, consumption, repayment
+    from features import application, bureau, business, consumption, repayment
 
-    declared = (*application.FEATURES, *bureau.FEATURES, *consumption.FEATURES, *repayment.FEATURES)
-    return FeatureSet("application_v1", 1, declared)
+    groups = (application, bureau, consumption, repayment, business)
+    return FeatureSet("application_v1", 1, tuple(feature for group in groups for feature in group.FEATURES))
 
 
 _SETS = {"application_v1": _application_v1}

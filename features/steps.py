@@ -1,28 +1,30 @@
-"""Nodes of the algebra as a flat list of steps, run over the records of a source (arrays) or one application (floats).
+"""Nodes of the algebra as a flat list of steps over the records of a source, or over one application.
 
 Every value is a float64 with NaN for missing: timestamps are microseconds since 1970 (exact below 2^53), strings are
-the numbers that `Codes` gives them, so that a missing word, like a missing number, equals nothing.
+the numbers that `Codes` gives them, so that a missing word, like a missing number, equals nothing; a condition
+is 1 or 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from features.algebra import US_PER_DAY, Node
-from features.checks import node_type
+from features.algebra import Node
+from features.kernel import OPERATIONS, run
+from features.sources import node_type
 
 Record = Mapping[str, Any]
+Column = tuple[int, str, str | None]  # slot, name, type
 Floats = npt.NDArray[np.float64]
 NAN = float("nan")
 MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1)
-_US_PER_HOUR = 3_600_000_000
 
 
 class Codes(dict[str | None, float]):
@@ -48,86 +50,103 @@ def microseconds(time: datetime | None) -> float:
     return NAN if time is None else (time - _EPOCH) / MICROSECOND
 
 
-def record_column(rows: Sequence[Record], name: str, kind: str | None, codes: Codes) -> Floats:
-    """A column of some records, shape (n_rows,)."""
+def record_columns(rows: Sequence[Record], names: Sequence[str]) -> list[list[Any]]:
+    """Columns of some records; a column that a record leaves out is missing there."""
+    try:
+        return [[row[name] for row in rows] for name in names]
+    except KeyError:
+        return [[row.get(name) for row in rows] for name in names]
+
+
+def numbers(values: Sequence[Any], kind: str | None, codes: Codes) -> Floats:
+    """Values of a column as numbers, shape (n_rows,)."""
     if kind == "string":
-        return np.array([codes[row.get(name)] for row in rows], dtype=np.float64)
+        return np.fromiter(map(codes.__getitem__, values), np.float64, len(values))
     if kind == "timestamp":
-        return np.array([microseconds(row.get(name)) for row in rows], dtype=np.float64)
-    return np.array([row.get(name) for row in rows], dtype=np.float64)
+        times = (NAN if time is None else (time - _EPOCH) / MICROSECOND for time in values)
+        return np.fromiter(times, np.float64, len(values))
+    found = np.array(values, dtype=np.float64)
+    if kind == "float64":
+        found[np.isinf(found)] = NAN
+    return found
 
 
-def one_value(record: Record, name: str, kind: str | None, codes: Codes) -> float:
-    """A column of one record."""
-    value = record.get(name)
+def one_number(value: Any, kind: str | None, codes: Codes) -> float:
+    """One value as a number."""
     if value is None:
         return NAN
     if kind == "string":
         return codes[value]
-    return microseconds(value) if kind == "timestamp" else float(value)
-
-
-@dataclass(frozen=True)
-class Operations:
-    """What each operation does to values of one shape, and the form in which it wants the choices of `isin`."""
-
-    by_name: Mapping[str, Callable[..., Any]]
-    choices: Callable[[Iterable[float]], Any]
+    number = microseconds(value) if kind == "timestamp" else float(value)
+    return NAN if math.isinf(number) else number
 
 
 class Steps:
-    """Nodes in the order in which they are computed; a slot is the place of a node's value, one a node.
+    """Nodes in the order in which they are computed; a slot is the place of a node's values, one a node.
 
     Parameters
     ----------
-    operations : Operations
-        For arrays or for floats.
     codes : Codes
         Numbers of the words that are declared; words of a request are added to a copy of it.
     """
 
-    def __init__(self, operations: Operations, codes: Codes) -> None:
-        self._operations = operations
+    def __init__(self, codes: Codes) -> None:
         self._codes = codes
         self._slots: dict[str, int] = {}
-        self._constants: list[Any] = []
+        self._constants: list[float] = []
+        self._choices: list[float] = []
         self._moments: list[int] = []
-        self._steps: list[tuple[int, Callable[..., Any], tuple[int, ...]]] = []
+        self._steps: list[tuple[int, ...]] = []
+        self._program: tuple[npt.NDArray[np.int64], Floats, Floats] | None = None
         self.columns: dict[int, Node] = {}
 
     def slot(self, node: Node) -> int:
-        """Place of the node's value, added where it is new."""
+        """Place of the node's values, added where it is new."""
         known = self._slots.get(node.key)
         if known is not None:
             return known
-        arguments = tuple(self.slot(arg) for arg in node.args if isinstance(arg, Node))
-        if node.op == "isin":
-            arguments += (self._add(self._operations.choices(map(self._number, node.args[1]))),)
-        slot = self._slots[node.key] = self._add(self._number(node.args[0]) if node.op == "constant" else None)
-        if node.op in ("column", "feature"):
+        arguments = [self.slot(arg) for arg in node.args if isinstance(arg, Node)]
+        slot = self._slots[node.key] = self._add(self._number(node.args[0]) if node.op == "constant" else NAN)
+        if node.op in ("column", "aggregate"):
             self.columns[slot] = node
         elif node.op == "as_of":
             self._moments.append(slot)
         elif node.op != "constant":
-            self._steps.append((slot, self._operations.by_name[node.op], arguments))
+            first = len(self._choices)
+            if node.op in ("isin", "bucket"):
+                self._choices += map(self._number, node.args[1])
+            arguments += [arguments[0]] * (3 - len(arguments))
+            self._steps.append((OPERATIONS.index(node.op), slot, *arguments, first, len(self._choices)))
         return slot
 
     def alias(self, node: Node, slot: int) -> None:
         """Let a node stand for a slot that is there."""
         self._slots[node.key] = slot
 
-    def run(self, columns: Mapping[int, Any], moment: float) -> list[Any]:
-        """Values of all slots, from those of `self.columns`."""
-        values = self._constants.copy()
-        for slot, column in columns.items():
-            values[slot] = column
+    def values(self, rows: int, moment: float) -> Floats:
+        """An array for the values of all slots of so many rows, shape (n_slots, n_rows), before the columns are put in.
+
+        Parameters
+        ----------
+        rows : int
+            Number of records; 1 for an application.
+        moment : float
+            `as_of` in microseconds since 1970.
+        """
+        if self._program is None:
+            steps = np.array(self._steps, dtype=np.int64).reshape(-1, 7)
+            self._program = steps, np.array(self._choices), np.array(self._constants)[:, None]
+        values: Floats = np.repeat(self._program[2], rows, axis=1)
         for slot in self._moments:
             values[slot] = moment
-        for slot, operation, arguments in self._steps:
-            values[slot] = operation(*[values[at] for at in arguments])
         return values
 
-    def _add(self, constant: Any) -> int:
+    def run(self, values: Floats) -> None:
+        """Compute the slots that are neither column nor constant."""
+        if self._program is not None:
+            run(self._program[0], self._program[1], values)
+
+    def _add(self, constant: float) -> int:
         self._constants.append(constant)
         return len(self._constants) - 1
 
@@ -135,66 +154,6 @@ class Steps:
         return self._codes[constant] if isinstance(constant, str) else float(constant)
 
 
-def kinds(columns: Mapping[int, Node]) -> list[tuple[int, str, str | None]]:
+def kinds(columns: Mapping[int, Node]) -> list[Column]:
     """Slot, name and type of columns."""
     return [(slot, node.args[1], node_type(node)) for slot, node in columns.items()]
-
-
-def _divide(left: Any, right: Any) -> Any:
-    return left / np.where(right == 0, NAN, right)
-
-
-ARRAYS = Operations(
-    {
-        "add": lambda a, b: np.add(a, b, dtype=np.float64),
-        "sub": lambda a, b: np.subtract(a, b, dtype=np.float64),
-        "mul": lambda a, b: np.multiply(a, b, dtype=np.float64),
-        "div": _divide,
-        "eq": lambda a, b: a == b,
-        "ne": lambda a, b: ~(a == b),
-        "lt": lambda a, b: a < b,
-        "le": lambda a, b: a <= b,
-        "gt": lambda a, b: a > b,
-        "ge": lambda a, b: a >= b,
-        "and": lambda a, b: a & b,
-        "or": lambda a, b: a | b,
-        "not": lambda a: ~a,
-        "isin": lambda a, choices: np.logical_or.reduce(a == choices),
-        "is_missing": np.isnan,
-        "coalesce": lambda a, b: np.where(np.isnan(a), b, a),
-        "least": np.minimum,
-        "greatest": np.maximum,
-        "when": np.where,
-        "days_between": lambda start, end: (end - start) / US_PER_DAY,
-        "local_hour": lambda time: (time // _US_PER_HOUR + 8) % 24,
-    },
-    lambda codes: np.array(list(codes), dtype=np.float64)[:, None],
-)
-
-# The same for one value, where an array of one element would cost thirty times as much.
-FLOATS = Operations(
-    {
-        "add": lambda a, b: a + b,
-        "sub": lambda a, b: a - b,
-        "mul": lambda a, b: a * b,
-        "div": lambda a, b: NAN if b == 0 else a / b,
-        "eq": lambda a, b: a == b,
-        "ne": lambda a, b: not a == b,  # noqa: SIM201 - unlike the sign, it reads as the negation that it is
-        "lt": lambda a, b: a < b,
-        "le": lambda a, b: a <= b,
-        "gt": lambda a, b: a > b,
-        "ge": lambda a, b: a >= b,
-        "and": lambda a, b: a and b,
-        "or": lambda a, b: a or b,
-        "not": lambda a: not a,
-        "isin": lambda a, choices: a in choices,
-        "is_missing": lambda a: a != a,
-        "coalesce": lambda a, b: b if a != a else a,
-        "least": lambda a, b: NAN if a != a or b != b else min(a, b),
-        "greatest": lambda a, b: NAN if a != a or b != b else max(a, b),
-        "when": lambda condition, then, otherwise: then if condition else otherwise,
-        "days_between": lambda start, end: (end - start) / US_PER_DAY,
-        "local_hour": lambda time: (time // _US_PER_HOUR + 8) % 24,
-    },
-    frozenset,
-)

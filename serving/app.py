@@ -12,6 +12,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -29,6 +30,7 @@ from data_contracts.messages import (
     parse_request,
 )
 from serving.decision_log import Decision, DecisionLog, new_decision_id
+from serving.request_log import RequestLog
 from serving.scorer import Scored, Scorer
 
 logger = logging.getLogger("lendwell.serving")
@@ -72,7 +74,13 @@ class Refusal(Exception):  # noqa: N818 - the caller's fault or the moment's, no
         self.headers = headers
 
 
-def create_app(scorer: Scorer, log: DecisionLog, clock: Clock, limits: Limits | None = None) -> Starlette:
+def create_app(
+    scorer: Scorer,
+    log: DecisionLog,
+    clock: Clock,
+    limits: Limits | None = None,
+    request_log: RequestLog | None = None,
+) -> Starlette:
     """The ASGI application that answers for one champion.
 
     Parameters
@@ -85,8 +93,10 @@ def create_app(scorer: Scorer, log: DecisionLog, clock: Clock, limits: Limits | 
         Gives the present, UTC without a zone.
     limits : Limits, optional
         How much one call may ask.
+    request_log : RequestLog, optional
+        Where a sample of raw requests is kept, after their answers have left.
     """
-    endpoint = _Endpoint(scorer, log, clock, limits or Limits())
+    endpoint = _Endpoint(scorer, log, clock, limits or Limits(), request_log)
     return Starlette(
         routes=[
             Route("/v1/champions", endpoint.champions, methods=["GET"]),
@@ -99,11 +109,14 @@ def create_app(scorer: Scorer, log: DecisionLog, clock: Clock, limits: Limits | 
 
 
 class _Endpoint:
-    def __init__(self, scorer: Scorer, log: DecisionLog, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, scorer: Scorer, log: DecisionLog, clock: Clock, limits: Limits, request_log: RequestLog | None
+    ) -> None:
         self._scorer = scorer
         self._log = log
         self._clock = clock
         self._limits = limits
+        self._request_log = request_log
 
     async def score(self, request: Request) -> Response:
         point = request.path_params["decision_point"]
@@ -116,7 +129,7 @@ class _Endpoint:
         _require_json(request)
         body = await _body(request, self._limits)
         try:
-            return _json(200, await self._answer(_parse(body)))
+            return await self._answer(_parse(body))
         except Refusal:
             raise
         except ServiceError as error:
@@ -136,11 +149,16 @@ class _Endpoint:
                 500, "internal_fault", f"The service failed on this request. Its log names fault {fault}."
             ) from None
 
-    async def _answer(self, asked: ScoreRequest) -> ScoreResponse:
+    async def _answer(self, asked: ScoreRequest) -> Response:
         scored = self._scorer.score(asked)
         decision = self._decision(scored)
         logged = await asyncio.to_thread(self._log.append, asked, decision)
-        return ScoreResponse(application_id=asked.application_record()["application_id"], **logged.response)
+        answer = _json(
+            200, ScoreResponse(application_id=asked.application_record()["application_id"], **logged.response)
+        )
+        if self._request_log and logged is decision:  # a retry was kept with its first answer
+            answer.background = BackgroundTask(self._request_log.append, asked, decision)
+        return answer
 
     def _decision(self, scored: Scored) -> Decision:
         scorer, decision_id, request_id = self._scorer, new_decision_id(), uuid.uuid4().hex

@@ -31,6 +31,8 @@ def serve(
     *,
     version: str | None = None,
     home: Path | None = None,
+    request_log: Path | None = None,
+    request_sample: float = 0.0,
 ) -> int:
     """Serve a bundle until the process is interrupted; returns the service's exit code.
 
@@ -46,15 +48,20 @@ def serve(
         The registry's version or alias of the bundle, repeated in each answer.
     home : Path, optional
         Where BentoML may write; a temporary folder by default.
+    request_log : Path, optional
+        Folder where raw requests are kept, see `serving.request_log`.
+    request_sample : float, default 0
+        Share of requests that is kept there.
 
     Raises
     ------
     BundleError
         The bundle is incomplete or changed.
     ServiceError
-        The port is in use, or the decision log cannot be opened.
+        The port is in use, the decision log cannot be opened, or requests cannot be kept as asked.
     """
-    with _started(bundle_path, log_url, host, port, version=version, home=home, output=None) as process:
+    keep = (request_log, request_sample)
+    with _started(bundle_path, log_url, host, port, version=version, home=home, keep=keep, output=None) as process:
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
             return process.wait()
@@ -73,13 +80,15 @@ def running_service(
     *,
     version: str | None = None,
     home: Path | None = None,
+    request_log: Path | None = None,
+    request_sample: float = 0.0,
     ready_seconds: float = 60.0,
 ) -> Iterator[str]:
     """A service that is ready to answer for as long as the block lasts; yields its base URL.
 
     Parameters
     ----------
-    bundle_path, log_url, host, version, home
+    bundle_path, log_url, host, version, home, request_log, request_sample
         As in `serve`.
     port : int, optional
         A free one by default.
@@ -94,9 +103,10 @@ def running_service(
         The port is in use, the decision log cannot be opened, or the service does not get ready in time.
     """
     chosen = _free_port(host) if port is None else port
+    keep = (request_log, request_sample)
     with (
         tempfile.TemporaryFile() as output,
-        _started(bundle_path, log_url, host, chosen, version=version, home=home, output=output) as process,
+        _started(bundle_path, log_url, host, chosen, version=version, home=home, keep=keep, output=output) as process,
     ):
         base_url = f"http://{host}:{chosen}"
         _await_ready(process, base_url, ready_seconds, output)
@@ -112,15 +122,19 @@ def _started(
     *,
     version: str | None,
     home: Path | None,
+    keep: tuple[Path | None, float],
     output: IO[bytes] | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
     from serving.decision_log import DecisionLog
+    from serving.request_log import open_request_log
     from training.bundle import verify
 
     require_free(host, port)
     verify(bundle_path)
-    DecisionLog.open(log_url).close()
+    request_log, request_sample = keep
+    with DecisionLog.open(log_url) as log:
+        open_request_log(request_log, request_sample, log.pseudonym)
     with ExitStack() as stack:
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lendwell-bentoml-")))
         environment = {
@@ -130,6 +144,8 @@ def _started(
             "LENDWELL_BUNDLE": str(bundle_path.absolute()),
             "LENDWELL_CHECKED": "yes",
             "LENDWELL_LOG_URL": log_url,
+            "LENDWELL_REQUEST_LOG": "" if request_log is None else str(request_log.absolute()),
+            "LENDWELL_REQUEST_SAMPLE": repr(request_sample),
             "LENDWELL_VERSION": version or "",
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOMS), os.environ.get("PYTHONPATH")])),

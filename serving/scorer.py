@@ -93,6 +93,7 @@ _UNKNOWN = {
     "bureau": _ReasonText("N02", "No or too few credit bureau records", "征信记录缺失或不足"),
     "consumption": _ReasonText("N03", "No or too few records of income and spending", "收支记录缺失或不足"),
     "repayment": _ReasonText("N04", "No or too few records of earlier loans with us", "本机构历史借还款记录缺失或不足"),
+    "business": _ReasonText("N05", "No or too few invoices of the business", "经营发票缺失或不足"),
 }
 _GROUPS = {
     "tradelines": "bureau",
@@ -104,6 +105,7 @@ _GROUPS = {
     "loan_months": "repayment",
     "instalments": "repayment",
     "payments": "repayment",
+    "invoices": "business",
 }
 
 

@@ -4,7 +4,9 @@ Configured by the environment, since BentoML imports this module in processes of
 
 * `LENDWELL_BUNDLE`: folder of a bundle; or `LENDWELL_MODEL`, `LENDWELL_VERSION` (an alias or number, `champion` by
   default) and `LENDWELL_TRACKING_URI` to take it from the registry into `LENDWELL_BUNDLES`;
-* `LENDWELL_LOG_URL`: address of the decision log; `LENDWELL_LOG_KEY`: key of its hashes.
+* `LENDWELL_LOG_URL`: address of the decision log; `LENDWELL_LOG_KEY`: key of its hashes;
+* `LENDWELL_REQUEST_SAMPLE`: share of raw requests (0 to 1, none by default) to keep in the folder
+  `LENDWELL_REQUEST_LOG`, for `lendwell monitor --parity`.
 
 BentoML answers `/healthz`, `/readyz` and `/metrics` itself; `__is_ready__` tells it when.
 """
@@ -23,6 +25,7 @@ import bentoml
 
 from data_contracts.errors import LendwellError, ServiceError
 from serving.decision_log import DecisionLog
+from serving.request_log import RequestLog, open_request_log
 
 CHAMPION = "champion"
 
@@ -61,7 +64,8 @@ class ScoringService:
 
                 os.environ["LENDWELL_BUNDLE"] = str(_bundle_path())
                 verify(_bundle_path())
-                DecisionLog.open(_log_url()).close()
+                with DecisionLog.open(_log_url()) as log:
+                    _request_log(log)
         except LendwellError as error:
             raise SystemExit(f"lendwell: {error}") from None
 
@@ -85,7 +89,7 @@ class ScoringService:
         bundle = Bundle.load(_bundle_path())
         self._log = DecisionLog.open(_log_url())
         scorer = Scorer(bundle, version=os.environ.get("LENDWELL_VERSION") or "unregistered")
-        _mounted.app = create_app(scorer, self._log, clock=_now)
+        _mounted.app = create_app(scorer, self._log, clock=_now, request_log=_request_log(self._log))
         # a full collection over the heap of the imported libraries would stall answers for a fifth of a second
         gc.collect()
         gc.freeze()
@@ -115,6 +119,15 @@ def _bundle_path() -> Path:
     version = os.environ.setdefault("LENDWELL_VERSION", CHAMPION)
     into = os.environ.get("LENDWELL_BUNDLES") or tempfile.mkdtemp(prefix="lendwell-bundle-")
     return registry.download_bundle(tracking, model, version, Path(into))
+
+
+def _request_log(log: DecisionLog) -> RequestLog | None:
+    given, folder = os.environ.get("LENDWELL_REQUEST_SAMPLE") or "0", os.environ.get("LENDWELL_REQUEST_LOG")
+    try:
+        share = float(given)
+    except ValueError:
+        raise ServiceError(f"LENDWELL_REQUEST_SAMPLE is {given!r}; give a share from 0 to 1, such as 0.05.") from None
+    return open_request_log(Path(folder) if folder else None, share, log.pseudonym)
 
 
 def _log_url() -> str:

@@ -18,6 +18,7 @@ GROUPS = {
     "bureau": Text("征信", "Credit bureau"),
     "consumption": Text("消费", "Consumption"),
     "repayment": Text("还款", "Repayment"),
+    "business": Text("经营", "Business"),
     "sequences": Text("事件序列", "Event sequences"),
 }
 SOURCES = {
@@ -30,6 +31,7 @@ SOURCES = {
     "instalments": Text("应还分期", "instalments"),
     "payments": Text("还款", "payments"),
     "card_months": Text("信用卡账单", "card statements"),
+    "invoices": Text("经营发票", "invoices"),
 }
 
 

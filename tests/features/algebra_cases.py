@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count as counter
@@ -9,24 +10,36 @@ from typing import Any
 
 from data_contracts.declare import Column
 from data_contracts.tables import EVENT_TABLES, TABLES
+from features.aggregates import aggregates
 from features.algebra import (
-    Aggregate,
     Node,
     as_of,
+    bucket,
     count,
     days_between,
     days_since,
     days_since_first,
+    decayed_sum,
     distinct,
+    entropy,
     feature,
     first,
+    gap_std,
     latest,
     local_hour,
+    log1p,
+    longest_gap,
+    longest_streak,
     maximum,
     mean,
     minimum,
+    nth_latest,
+    quantile,
+    ratio,
+    share,
     slope,
     std,
+    streak,
     total,
     when,
 )
@@ -97,7 +110,7 @@ class Case:
     """What is declared, what is known of the applicant, and the answer; None is missing."""
 
     name: str
-    value: Aggregate | Node
+    value: Node
     answer: float | None
     rows: list[dict[str, Any]] | None = field(default_factory=list)
     table: str = ""
@@ -107,7 +120,7 @@ class Case:
     @property
     def source(self) -> str:
         """The table that `rows` belong to."""
-        return self.table or (self.value.source.table.name if isinstance(self.value, Aggregate) else "")
+        return self.table or next((part.source.table.name for part in aggregates(self.value)), "")
 
     @property
     def records(self) -> dict[str, list[dict[str, Any]] | None]:
@@ -171,6 +184,8 @@ STATISTICS = [
          [statement(days(1), paid=500), statement(days(2), paid=None)]),
     Case("large amounts stay exact", total(tradelines.amount), 2e11 + 0.02,
          [account(amount=10_000_000_000_001), account(amount=10_000_000_000_001)]),
+    Case("a product of amounts does not overflow", total(tradelines.amount * tradelines.balance), 1e24,
+         [account(amount=10**13, balance=10**13)]),
     Case("mean passes over missing", mean(cards.dpd), 3.0,
          [statement(days(n), dpd=d) for n, d in ((1, 2), (2, None), (3, 4))]),
     Case("mean of a condition is a share", mean(cards.dpd > 2), 1 / 3,
@@ -227,6 +242,80 @@ STATISTICS = [
          [statement(days(1), dpd=None), statement(days(2), dpd=3), statement(days(3), dpd=50)]),
 ]
 
+_dpd_late = cards.dpd > 0
+_course = [statement(days(n), dpd=d) for n, d in enumerate((5, 9, 0, 3, None, 4, 1, 0), start=1)]
+
+ORDERED = [
+    Case("n-th latest passes over missing", nth_latest(cards.dpd, 5), 4, _course),
+    Case("the first latest is the last", nth_latest(cards.dpd, 1), 5, _course),
+    Case("n-th latest of fewer", nth_latest(cards.dpd, 8), None, _course),
+    Case("n-th latest under a filter", nth_latest(cards.dpd, 2, where=_dpd_late, days=7), 9,
+         _course),
+    Case("n-th latest in a window of records", nth_latest(cards.dpd, 2, last=1), None,
+         [statement(days(n), dpd=n) for n in (1, 2)]),
+    Case("n-th latest of amounts in CNY", nth_latest(cards.balance, 2), 0.07,
+         [statement(days(n), balance=n + 5) for n in (1, 2)]),
+    Case("ties in time: the second latest has the smaller key", nth_latest(transactions.amount, 2), 0.03,
+         [spend(2, transaction_id="b"), spend(3, transaction_id="a")]),
+    Case("streak up to now", streak(_dpd_late), 2, _course),
+    Case("streak that is broken now", streak(cards.dpd > 5), 0, _course),
+    Case("a missing value breaks a streak, as it meets no comparison",
+         streak(_dpd_late, days=8, where=cards.dpd != 0), 3, _course),
+    Case("streak of all", streak(_dpd_late, last=2), 2, _course),
+    Case("the longest streak", longest_streak(_dpd_late), 2, _course),
+    Case("the longest streak of those that pass", longest_streak(_dpd_late, where=~cards.dpd.is_missing()), 3,
+         _course),
+    Case("the longest streak in a window", longest_streak(_dpd_late, days=2), 1, _course),
+    Case("the longest streak of none", longest_streak(cards.dpd > 100), 0, _course),
+    Case("streak of no records", streak(_dpd_late), 0),
+    Case("longest streak of no records", longest_streak(_dpd_late), 0),
+    Case("streak of an absent table", streak(_dpd_late), None, ABSENT),
+    Case("the longest gap", longest_gap(inquiries), 6.5, [inquiry(days(n)) for n in (1, 2.5, 9)]),
+    Case("the longest gap of those that pass", longest_gap(inquiries, where=inquiries.reason == "self"), 8,
+         [inquiry(days(1), reason="self"), inquiry(days(2.5), reason="other"), inquiry(days(9), reason="self")]),
+    Case("the longest gap in a window", longest_gap(inquiries, days=9), 1.5, [inquiry(days(n)) for n in (1, 2.5, 9)]),
+    Case("the gap of one", longest_gap(inquiries), None, [inquiry(days(1))]),
+    Case("the gap of none", longest_gap(inquiries), None),
+    Case("spread of the gaps", gap_std(inquiries), 0.5**0.5, [inquiry(days(n)) for n in (1, 2, 4)]),
+    Case("spread of one gap", gap_std(inquiries), None, [inquiry(days(n)) for n in (1, 2)]),
+    Case("spread of equal gaps", gap_std(inquiries), 0.0, [inquiry(days(n)) for n in (1, 2, 3)]),
+]
+
+DISTRIBUTIONS = [
+    Case("entropy of words", entropy(inquiries.institution), math.log(3) - 2 * math.log(2) / 3,
+         [inquiry(days(n), institution=i) for n, i in ((1, "a"), (2, "b"), (3, "a"), (4, None))]),
+    Case("entropy of one word", entropy(inquiries.institution), 0.0,
+         [inquiry(days(n), institution="a") for n in (1, 2, 3)]),
+    Case("entropy of none", entropy(inquiries.institution), None, [inquiry(institution=None)]),
+    Case("entropy of numbers in a window", entropy(cards.dpd, days=3), math.log(2),
+         [statement(days(n), dpd=n) for n in (1, 2, 3)]),
+    Case("entropy of a condition under a filter", entropy(cards.dpd > 1, where=cards.dpd < 3), math.log(2),
+         [statement(days(n), dpd=n) for n in (1, 2, 3)]),
+    Case("median", quantile(cards.dpd, 0.5), 3.0,
+         [statement(days(n), dpd=d) for n, d in ((1, 9), (2, 3), (3, 1), (4, None))]),
+    Case("median between two", quantile(cards.dpd, 0.5), 2.0, [statement(days(n), dpd=n) for n in (1, 3)]),
+    Case("quantile by interpolation", quantile(cards.dpd, 0.9), 9.1,
+         [statement(days(n), dpd=n) for n in range(1, 11)]),
+    Case("quantile at the ends", quantile(cards.dpd, 1.0), 7.0, [statement(days(n), dpd=n) for n in (1, 3, 7)]),
+    Case("quantile under a filter in a window", quantile(cards.dpd, 0.0, where=cards.dpd > 1, days=7), 3.0,
+         [statement(days(n), dpd=n) for n in (1, 3, 7)]),
+    Case("quantile of amounts in CNY", quantile(cards.balance, 0.5), 2.0,
+         [statement(days(n), balance=n * 100) for n in (1, 3)]),
+    Case("quantile of none", quantile(cards.dpd, 0.5), None, [statement(dpd=None)]),
+    Case("decayed sum", decayed_sum(cards.dpd, half_life=30), 4 + 4 + 1,
+         [statement(days(n), dpd=d) for n, d in ((0, 4), (30, 8), (60, 4), (1, None))]),
+    Case("decayed sum of amounts in CNY", decayed_sum(transactions.amount, half_life=1, days=2), 0.5,
+         [spend(100, days(1)), spend(9, days(2))]),
+    Case("decayed sum of none", decayed_sum(cards.dpd, half_life=30), 0),
+    Case("share of the records", share(transactions.category == "travel", where=transactions.direction == "out"), 0.5,
+         [spend(1, days(1), category="travel"), spend(3, days(2)), spend(9, days(3), direction="in")]),
+    Case("share of an amount", share(transactions.category == "travel", of=transactions.amount, days=9), 0.25,
+         [spend(1, days(1), category="travel"), spend(3, days(2), category="other"), spend(5, days(9))]),
+    Case("share of an amount of none", share(transactions.category == "travel", of=transactions.amount), None),
+    Case("an expression of two aggregates", total(transactions.amount) / count(transactions) + 1.0, 2.5,
+         [spend(100, days(1)), spend(200, days(2))], "transactions"),
+]
+
 RECORD_EXPRESSIONS = [
     Case("equal", count(inquiries, where=inquiries.reason == "self"), 1,
          [inquiry(reason="self"), inquiry(reason="other")]),
@@ -259,7 +348,8 @@ RECORD_EXPRESSIONS = [
          [inquiry(days(n), institution=i) for n, i in ((1, "a"), (2, "b"), (3, "c"), (4, None))]),
     Case("membership of numbers", count(cards, where=cards.dpd.isin([1, 2])), 1,
          [statement(days(n), dpd=d) for n, d in ((1, 1), (2, 3), (3, None))]),
-    Case("is missing", count(cards, where=cards.dpd.is_missing()), 1, [statement(days(1), dpd=1), statement(days(2))]),
+    Case("is missing", count(cards, where=cards.dpd.is_missing()), 1,
+         [statement(days(1), dpd=1), statement(days(2))]),
     Case("missing words", count(inquiries, where=inquiries.institution.is_missing()), 1,
          [inquiry(days(1), institution="a"), inquiry(days(2), institution=None)]),
     Case("a missing moment", count(tradelines, where=tradelines.closed_at.is_missing()), 1,
@@ -272,7 +362,8 @@ RECORD_EXPRESSIONS = [
          [statement(days(1), balance=1, credit_limit=2), statement(days(2), balance=1, credit_limit=0)]),
     Case("zero by zero is missing", mean(cards.balance / cards.credit_limit), None,
          [statement(balance=0, credit_limit=0)]),
-    Case("whole numbers divide into fractions", mean(cards.dpd / cards.drawings), 0.5, [statement(dpd=1, drawings=2)]),
+    Case("whole numbers divide into fractions", mean(cards.dpd / cards.drawings), 0.5,
+         [statement(dpd=1, drawings=2)]),
     Case("products of amounts do not overflow",
          mean(tradelines.balance * tradelines.amount / (tradelines.amount * tradelines.balance)), 1,
          [account(amount=10**13, balance=10**13)]),
@@ -375,7 +466,8 @@ APPLICATION = [
     Case("application: a flag is 1 or 0", _car, 1, application={"owns_car": True}),
     Case("application: a missing flag is missing", _car, None, application={"owns_car": None}),
     Case("application: a missing flag is not true", _car == True, 0, application={"owns_car": None}),  # noqa: E712
-    Case("application: ratio", _requested / income, 2.5, application={"amount_requested": 500, "income_monthly": 200}),
+    Case("application: ratio", _requested / income, 2.5,
+         application={"amount_requested": 500, "income_monthly": 200}),
     Case("application: ratio to zero", _requested / income, None, application={"amount_requested": 500,
          "income_monthly": 0}),
     Case("application: amounts beside constants are in CNY", _requested > 4.5, 1,
@@ -395,6 +487,40 @@ APPLICATION = [
     Case("application: when", when(_score.is_missing(), -1.0, _score), -1, application={"external_score_1": None}),
 ]
 
+FUNCTIONS = [
+    Case("ratio with a zero below", ratio(_requested, income, on_zero=9), 9,
+         application={"amount_requested": 5, "income_monthly": 0}),
+    Case("ratio of a missing value to zero", ratio(_requested, income, on_zero=9), None,
+         application={"amount_requested": None, "income_monthly": 0}),
+    Case("ratio of a missing value", ratio(_requested, income, on_zero=9, on_missing=-1), -1,
+         application={"amount_requested": None, "income_monthly": 0}),
+    Case("ratio to a missing value", ratio(_requested, income, on_missing=-1), -1,
+         application={"amount_requested": 5, "income_monthly": None}),
+    Case("ratio as it is", ratio(_requested, income, on_zero=9, on_missing=-1), 2.5,
+         application={"amount_requested": 500, "income_monthly": 200}),
+    Case("logarithm", log1p(income), math.log(3), application={"income_monthly": 200}),
+    Case("logarithm of zero", log1p(_score - 1.0), None, application={"external_score_1": 0.0}),
+    Case("logarithm of a missing value", log1p(_score), None, application={"external_score_1": None}),
+    Case("absolute value", abs(_score - 1.0), 0.75, application={"external_score_1": 0.25}),
+    Case("negative value", -_score, -0.25, application={"external_score_1": 0.25}),
+    Case("a constant before a value", 1.0 / (1.0 + 2.0 * _score), 0.5, application={"external_score_1": 0.5}),
+    Case("bucket below the first edge", bucket(_score, 0.2, 0.5), 0, application={"external_score_1": 0.1}),
+    Case("bucket at an edge", bucket(_score, 0.2, 0.5), 1, application={"external_score_1": 0.2}),
+    Case("bucket beyond the last edge", bucket(_score, 0.2, 0.5), 2, application={"external_score_1": 0.9}),
+    Case("bucket of a missing value", bucket(_score, 0.2, 0.5), None, application={"external_score_1": None}),
+    Case("infinity in a column is missing", _score.is_missing(), 1, application={"external_score_1": math.inf}),
+    Case("a feature that overflows is missing", _score * 1e300 * 1e300, None, application={"external_score_1": 1.0}),
+    Case("of records: logarithm", maximum(log1p(cards.dpd - 1.0)), math.log(2),
+         [statement(dpd=2), statement(days(1), dpd=0)]),
+    Case("of records: absolute value", maximum(abs(cards.dpd - 5.0)), 3, [statement(dpd=2)]),
+    Case("of records: absolute amounts in CNY", maximum(abs(cards.balance)), 0.03, [statement(balance=-3)]),
+    Case("of records: bucket", maximum(bucket(cards.dpd, 1, 30)), 1,
+         [statement(dpd=2), statement(days(1), dpd=None)]),
+    Case("of records: bucket of missing values", maximum(bucket(cards.dpd, 1, 30)), None, [statement(dpd=None)]),
+    Case("of records: infinity is missing", count(loans, where=loans.annual_rate.is_missing()), 1,
+         [record("loans", annual_rate=math.inf), record("loans", annual_rate=0.1)]),
+]
+
 OF_FEATURES = [
     Case("ratio of features", feature("spent") / feature("income"), 0.25,
          [spend(100)], "transactions", application={"income_monthly": 400}),
@@ -412,4 +538,7 @@ OF_FEATURES = [
 
 # fmt: on
 
-CASES = WINDOWS + EMPTY + STATISTICS + RECORD_EXPRESSIONS + VERSIONS + CHILDREN + APPLICATION + OF_FEATURES
+CASES = [
+    *WINDOWS, *EMPTY, *STATISTICS, *ORDERED, *DISTRIBUTIONS, *RECORD_EXPRESSIONS, *VERSIONS, *CHILDREN, *APPLICATION,
+    *FUNCTIONS, *OF_FEATURES,
+]  # fmt: skip

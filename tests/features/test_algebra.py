@@ -12,7 +12,7 @@ from data_contracts.errors import DeclarationError
 from data_contracts.folder import write_tables
 from data_contracts.tables import APPLICATIONS, EVENT_TABLES
 from features import batch
-from features.algebra import Aggregate, Feature, FeatureSet, Node, Reason, count, feature, mean, total
+from features.algebra import Feature, FeatureSet, Node, Reason, count, feature, mean, total
 from features.bureau import inquiries
 from features.consumption import cards, transactions
 from features.online import compile_plan
@@ -22,7 +22,7 @@ REASON = Reason("R00", "A reason", "原因")
 NAMED = {"spent": total(transactions.amount), "twice": feature("spent") * 2.0, "income": income}
 
 
-def declared(name: str, value: Aggregate | Node) -> Feature:
+def declared(name: str, value: Node) -> Feature:
     return Feature(name, value, "English", "中文", "unit", REASON, "application")
 
 
@@ -115,8 +115,8 @@ def test_batch_shows_its_sql_by_source(tmp_path) -> None:
     folder = write_tables(tmp_path / "tables", tables, lender="cases", dates="calendar")
     asked = FeatureSet("one", 1, (declared("asked", count(inquiries)), declared("spent", total(transactions.amount))))
     shown = batch.explain(folder, asked)
-    assert list(shown) == ["inquiries"]
-    assert "COUNT(*)" in shown["inquiries"]
+    assert list(shown) == ["of_inquiries", "matrix"]
+    assert "COUNT(*)" in shown["of_inquiries"]
 
 
 def test_a_condition_has_no_truth_value_while_it_is_declared() -> None:

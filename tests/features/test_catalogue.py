@@ -6,7 +6,7 @@ import re
 import pytest
 
 from features.algebra import Feature, FeatureSet, Reason, as_of, count, feature, local_hour, maximum, mean
-from features.catalogue import catalogue_html, catalogue_rows, definition
+from features.catalogue import catalogue_html, catalogue_rows
 from features.consumption import transactions
 from features.repayment import instalments
 from features.sets import feature_set
@@ -78,7 +78,7 @@ def test_rows_are_plain_data() -> None:
 
 def test_a_column_of_an_expression_is_said_with_its_table() -> None:
     income = next(f for f in SET.features if f.name == "application_income_monthly")
-    assert definition(income.value) == "applications.income_monthly"
+    assert str(income.value) == "applications.income_monthly"
 
 
 def test_the_page_shows_every_feature_once(html: str) -> None:

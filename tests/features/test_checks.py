@@ -5,22 +5,28 @@ from typing import Any
 import pytest
 
 from data_contracts.errors import DeclarationError
+from features.aggregates import STATISTICS
 from features.algebra import (
-    STATISTICS,
     Aggregate,
     Feature,
     FeatureSet,
     Node,
     Reason,
     as_of,
+    bucket,
     count,
     days_between,
+    decayed_sum,
     distinct,
     feature,
     latest,
     local_hour,
+    log1p,
     maximum,
     mean,
+    nth_latest,
+    quantile,
+    streak,
     total,
     when,
 )
@@ -32,7 +38,7 @@ from features.repayment import instalments
 REASON = Reason("R00", "A reason", "原因")
 
 
-def declared(value: Aggregate | Node, name: str = "odd", **overrides: Any) -> Feature:
+def declared(value: Node, name: str = "odd", **overrides: Any) -> Feature:
     facts: dict[str, Any] = {"en": "English", "zh": "中文", "unit": "count", "reason": REASON, "group": "bureau"}
     return Feature(name, value, **(facts | overrides))
 
@@ -108,6 +114,16 @@ FAULTS = [
     (count(inquiries, where=cards.dpd > 1), "column card_months.dpd does not belong to inquiries"),
     (total(cards.paid + transactions.amount), "column transactions.amount does not belong to card_months"),
     (total(instalments.amount_due * feature("odd")), "an aggregate cannot use the feature 'odd'"),
+    (total(cards.dpd + count(inquiries)), "an aggregate cannot hold another one"),
+    (nth_latest(cards.dpd, 0), "nth_latest counts from 1 in whole numbers, not 0"),
+    (nth_latest(cards.dpd, 1.5), "nth_latest counts from 1 in whole numbers, not 1.5"),
+    (quantile(cards.dpd, 1.5), "a quantile lies at a share between 0 and 1, not at 1.5"),
+    (streak(cards.dpd), "streak needs a condition, card_months.dpd is none"),
+    (decayed_sum(cards.dpd, half_life=0), "a half-life of 0.0 days is none; give a number above 0"),
+    (maximum(bucket(cards.dpd, 30, 1)), "bucket(card_months.dpd, (30, 1)) needs edges in ascending order"),
+    (maximum(bucket(cards.dpd)), "bucket(card_months.dpd, ()) needs edges in ascending order"),
+    (maximum(log1p(inquiries.reason)), "log1p(inquiries.reason) calculates with string"),
+    (1.0 + count(inquiries, days=0), "a window of days=0 holds nothing; give a whole number from 1"),
     (inquiries.reason == "self", "column inquiries.reason does not belong to applications"),
     (feature("nobody") + 1, "uses the unknown feature 'nobody'"),
     (application("occupation"), "a feature is a number, applications.occupation is string"),
@@ -116,7 +132,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("value", "fault"), FAULTS, ids=[fault.replace(" ", "-")[:50] for _, fault in FAULTS])
-def test_a_fault_of_a_value_is_named_once(value: Aggregate | Node, fault: str) -> None:
+def test_a_fault_of_a_value_is_named_once(value: Node, fault: str) -> None:
     assert faults(declared(value)) == [f"odd: {fault}"]
 
 

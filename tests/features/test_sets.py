@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from data_contracts.errors import DeclarationError
-from data_contracts.tables import APPLICATIONS
+from data_contracts.tables import APPLICATIONS, EVENT_TABLES
+from features import sets
+from features.aggregates import aggregates
 from features.algebra import SOURCES, Aggregate, Feature, FeatureSet, count
 from features.bureau import inquiries
-from features.checks import node_unit
-from features.sets import feature_set, released, require_released
+from features.online import compile_plan
+from features.sets import WINDOWS, feature_set, released, require_released
+from features.sources import node_unit
+from tests.features.algebra_cases import AS_OF, account, days, due, payment, record
 
 SET = feature_set("application_v1")
+PLAN = compile_plan(SET)
 FEATURES = pytest.mark.parametrize("feature", SET.features, ids=lambda feature: feature.name)
 PREFIXES = tuple(sorted({"application", "bureau", *SOURCES}))
 
@@ -84,9 +91,132 @@ def test_an_unknown_set_is_refused_with_those_there_are() -> None:
 
 def test_every_group_is_there() -> None:
     groups = Counter(feature.group for feature in SET.features)
-    assert len(SET.features) >= 60
-    assert set(groups) == {"application", "bureau", "consumption", "repayment"}
-    assert min(groups.values()) >= 10
+    assert len(SET.features) >= 320
+    assert set(groups) == {"application", "bureau", "consumption", "repayment", "business"}
+    assert min(groups.values()) >= 15
+
+
+LEAST = {
+    "tradelines": 40,
+    "tradeline_months": 25,
+    "inquiries": 25,
+    "transactions": 60,
+    "card_months": 30,
+    "loans": 20,
+    "loan_months": 5,
+    "instalments": 30,
+    "payments": 5,
+    "invoices": 15,
+}
+
+
+def test_every_source_is_represented() -> None:
+    assert set(LEAST) == set(SOURCES) == {source.name for source in SET.sources}
+    found = Counter(name for feature in SET.features for name in {a.source.name for a in aggregates(feature.value)})
+    assert {name: found[name] for name, least in LEAST.items() if found[name] < least} == {}
+
+
+def test_windows_are_few_and_documented() -> None:
+    used = {aggregate.days for aggregate in SET.aggregates} - {None}
+    assert used == set(WINDOWS)
+    told = set(re.findall(r"\d+", (sets.__doc__ or "").split("Windows")[1]))
+    assert {str(window) for window in WINDOWS} <= told
+
+
+def test_no_feature_comes_twice_under_two_names() -> None:
+    """Neither the same declaration, nor a feature that only names another one."""
+    assert [key for key, times in Counter(f.value.key for f in SET.features).items() if times > 1] == []
+    assert [feature.name for feature in SET.features if feature.value.op == "feature"] == []
+
+
+def test_what_costs_a_sort_a_source_in_sql_is_rare() -> None:
+    sorting = ("nth_last", "streak", "longest_streak", "gap_max", "gap_std", "entropy")
+    found = Counter(aggregate.source.name for aggregate in SET.aggregates if aggregate.statistic in sorting)
+    assert found["transactions"] <= 4
+    assert max(found.values()) <= 5
+
+
+# What a modeller for this lender must find, one or more of each: the words of a name.
+BEHAVIOURS = {
+    "utilisation": "tradelines_card_used_share card_months_used_bucket tradelines_card_over90_count",
+    "ageing": "tradeline_months_late3_count_90d instalments_unpaid_bucket card_months_late90_count_370d",
+    "rolling": "tradeline_months_late_streak card_months_late_streak_max card_months_dpd_change",
+    "inquiries": "inquiries_acceleration inquiries_kind_entropy_365d inquiries_gap_max_365d inquiries_sought_decayed",
+    "credit-seeking": "inquiries_sought_per_opened loans_refused_share_180d inquiries_microloan_count_30d",
+    "burden": "loans_service_to_income transactions_debt_to_salary card_months_and_bureau_to_income",
+    "salary": "transactions_salary_gap_std_180d transactions_salary_gap_max_180d",
+    "risky spending": "transactions_cash_advance_of_spending_90d transactions_night_of_spending_30d"
+    " transactions_gambling_of_spending_180d",
+    "volatility": "card_months_balance_variation transactions_amount_q90_90d transactions_amount_median_90d",
+    "repayment": "instalments_early_share_365d payments_per_instalment instalments_partial_share",
+    "strain": "instalments_due_to_income_90d instalments_unpaid_to_income",
+    "first payments": "instalments_first_late_share instalments_first_unpaid_count",
+    "thin files": "bureau_thin_file transactions_thin_file instalments_thin_file application_thin_file_count",
+    "summaries": "application_device_customers application_bureau_utilisation application_debt_ratio",
+    "business": "invoices_revenue_trend invoices_void_share_365d invoices_buyer_entropy_365d invoices_age_days",
+}
+
+
+@pytest.mark.parametrize("names", BEHAVIOURS.values(), ids=BEHAVIOURS)
+def test_behaviour_that_a_lender_looks_at_is_there(names: str) -> None:
+    assert set(names.split()) <= set(SET.names)
+
+
+def value_of(name: str, application: dict[str, Any], **records: list[dict[str, Any]]) -> float:
+    tables = {table.name: [] for table in EVENT_TABLES} | records
+    return float(PLAN.compute(application, tables, AS_OF)[SET.names.index(name)])
+
+
+def test_cards_elsewhere_are_used_together() -> None:
+    """Two open cards, limits 1,000 and 3,000 CNY, debts 950 and 650; a closed one and a loan do not count."""
+    cards = [
+        account(kind="card", status="active", credit_limit=100_000, balance=95_000),
+        account(kind="card", status="active", credit_limit=300_000, balance=65_000),
+        account(kind="card", status="closed", credit_limit=900_000, balance=0),
+        account(kind="cash", status="active", amount=500_000, balance=500_000),
+    ]
+    assert value_of("tradelines_card_used_share", {}, tradelines=cards) == pytest.approx(0.4)
+    assert value_of("tradelines_card_used_bucket", {}, tradelines=cards) == 2.0
+    assert value_of("tradelines_card_over90_count", {}, tradelines=cards) == 1.0
+
+
+def test_what_is_due_elsewhere_and_here_weighs_on_the_income() -> None:
+    """500 CNY elsewhere, 300 with us and 200 asked for, of 4,000."""
+    application = {"income_monthly": 400_000, "instalment_monthly": 20_000}
+    elsewhere = [account(status="active", kind="cash", instalment_monthly=50_000)]
+    ours = [record("loans", status="granted", instalment_monthly=30_000)]
+    assert value_of("loans_service_to_income", application, tradelines=elsewhere, loans=ours) == 0.25
+    absent = PLAN.compute(application, {"loans": ours}, AS_OF)
+    assert absent[SET.names.index("loans_service_to_income")] == 0.125
+
+
+def test_thin_files_are_counted_and_an_absent_source_is_thin() -> None:
+    assert value_of("application_thin_file_count", {}) == 3.0
+    accounts = [account(status="active", kind="cash"), account(status="closed", kind="cash")]
+    assert value_of("application_thin_file_count", {}, tradelines=accounts) == 2.0
+    assert PLAN.compute({}, {}, AS_OF)[SET.names.index("application_thin_file_count")] == 3.0
+    assert math.isnan(PLAN.compute({}, {}, AS_OF)[SET.names.index("bureau_thin_file")])
+
+
+def test_what_is_unpaid_falls_into_a_bucket() -> None:
+    paid, unpaid = due(days(50), 10_000, "i1"), due(days(45), 10_000, "i2")
+    payments = [payment(days(50), 10_000)]
+    assert value_of("instalments_unpaid_bucket", {}, instalments=[paid], payments=payments) == 0.0
+    assert value_of("instalments_unpaid_bucket", {}, instalments=[paid, unpaid], payments=payments) == 2.0
+
+
+def test_sales_count_without_what_is_void_and_less_what_came_back() -> None:
+    sold = [
+        record("invoices", days(10), direction="sale", status="valid", amount=80_000),
+        record("invoices", days(100), direction="sale", status="valid", amount=-10_000),
+        record("invoices", days(20), direction="sale", status="void", amount=50_000),
+        record("invoices", days(20), direction="purchase", status="valid", amount=30_000),
+    ]
+    assert value_of("invoices_revenue_sum_365d", {}, invoices=sold) == 700.0
+    assert value_of("invoices_purchase_to_revenue", {}, invoices=sold) == pytest.approx(3 / 7)
+    assert value_of("invoices_void_share_365d", {}, invoices=sold) == pytest.approx(1 / 3)
+    assert value_of("invoices_return_to_revenue", {}, invoices=sold) == pytest.approx(1 / 8)
+    assert value_of("invoices_requested_to_revenue", {"amount_requested": 140_000}, invoices=sold) == 2.0
 
 
 @FEATURES
@@ -109,6 +239,13 @@ def test_no_two_features_are_described_alike() -> None:
 def test_a_reason_code_has_one_text() -> None:
     reasons = {feature.reason for feature in SET.features}
     assert len({reason.code for reason in reasons}) == len(reasons)
+
+
+def test_words_that_blame_are_kept_for_features_with_a_direction() -> None:
+    """Where little and much can both speak against an applicant, the reason must fit both."""
+    blaming = {"R11", "R12", "R26", "R27", "R28", "R48", "R60", "R65", "R67", "R68", "R74"}
+    assert {feature.reason.code for feature in SET.features} >= blaming
+    assert [f.name for f in SET.features if f.reason.code in blaming and f.risk == 0] == []
 
 
 @FEATURES
@@ -143,8 +280,8 @@ def test_no_feature_reads_a_protected_column() -> None:
     read = {
         part.args[1]
         for feature in SET.features
-        if not isinstance(feature.value, Aggregate)
         for part in feature.value.walk()
-        if part.op == "column"
+        if part.op == "column" and part.args[0] == "applications"
     }
+    assert len(read) > 30
     assert read.isdisjoint(protected)

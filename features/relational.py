@@ -1,0 +1,149 @@
+"""The algebra as Ibis expressions: what DuckDB (`features.batch`) and Spark (`features.spark`) run unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from data_contracts.declare import Table
+from features.aggregates import ZERO_WHEN_EMPTY, Aggregate
+from features.algebra import FeatureSet, Source
+from features.checks import in_order
+from features.expressions import Expressions, finite
+from features.statistics import Statistics, in_order_of_time
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+Keep = Callable[[str, Any], Any]
+
+
+@dataclass(frozen=True)
+class Relations:
+    """What expressions need of an engine.
+
+    Parameters
+    ----------
+    tables : mapping of str to ibis Table
+        Canonical tables that are there, by name.
+    versions : mapping of str to ibis Table
+        For each table in which records come in several versions, those records, see `versions`.
+    """
+
+    tables: Mapping[str, ir.Table]
+    versions: Mapping[str, ir.Table]
+
+    @property
+    def applications(self) -> ir.Table:
+        """Applications with their moment of decision, `as_of`, and `applicant`, which is shorter where it can be."""
+        rows = self.tables["applications"]
+        named = {} if "applicant" in rows.columns else {"applicant": rows.application_id}
+        return rows.mutate(as_of=rows.applied_at, **named)
+
+    def present(self, source: Source) -> bool:
+        """Whether the lender has the tables of a source."""
+        return source.table.name in self.tables and (not source.child or source.child.table.name in self.tables)
+
+
+def together(relations: Relations, feature_set: FeatureSet) -> dict[str, list[Aggregate]]:
+    """Aggregates that are computed in one pass, by a name: of one source that is there, with a sort or without.
+
+    What needs records in order has a pass of its own, so that only its few columns are sorted.
+    """
+    found: dict[str, list[Aggregate]] = {}
+    for aggregate in feature_set.aggregates:
+        if relations.present(aggregate.source):
+            name = f"of_{aggregate.source.name}{'_in_order' if in_order_of_time(aggregate) else ''}"
+            found.setdefault(name, []).append(aggregate)
+    return found
+
+
+def matrix(relations: Relations, feature_set: FeatureSet, keep: Keep = lambda _, table: table) -> ir.Table:
+    """One row an application and one float64 column a feature, null where missing; `application_id` comes first.
+
+    Parameters
+    ----------
+    relations : Relations
+        Tables of an engine.
+    feature_set : FeatureSet
+        What to compute.
+    keep : callable, optional
+        Called with a name and the table of aggregates of one pass, see `together`; returns the table to go on with, so
+        that an engine can store it.
+    """
+    base = relations.applications
+    joined, found = base, {}
+    for name, aggregates in together(relations, feature_set).items():
+        part = keep(name, _aggregated(relations, name, aggregates))
+        joined = joined.left_join(part, base.applicant == part[f"applicant_{name}"])
+        for at, aggregate in enumerate(aggregates):
+            value = part[f"{name}_{at}"]
+            found[aggregate.key] = value.fill_null(0.0) if aggregate.statistic in ZERO_WHEN_EMPTY else value
+    return joined.select(application_id=base.application_id, **_features(base, found, feature_set))
+
+
+def _aggregated(relations: Relations, name: str, aggregates: list[Aggregate]) -> ir.Table:
+    """One row for each applicant with a record of a source, one column an aggregate over that source."""
+    source = aggregates[0].source
+    statistics = Statistics(_records(relations, source), source, aggregates)
+    values = {f"{name}_{at}": value for at, value in enumerate(statistics.values())}
+    return statistics.records.group_by(**{f"applicant_{name}": statistics.records.applicant}).aggregate(**values)
+
+
+def _features(base: ir.Table, found: Mapping[str, Any], feature_set: FeatureSet) -> dict[str, Any]:
+    """One column a feature, from the aggregates that were found and the application's own columns."""
+    values: dict[str, Any] = {}
+    expressions = Expressions(base, "applications", features=values, aggregates=found)
+    for feature in in_order(feature_set.features):
+        values[feature.name] = finite(expressions.number(feature.value))
+    return {name: values[name] for name in feature_set.names}
+
+
+def _records(relations: Relations, source: Source) -> ir.Table:
+    """Records of a source as known at each application's `as_of`, with derived columns and their `age`."""
+    # Loans have an application_id of their own: the one they came from.
+    who = relations.applications.select("customer_id", "as_of", "applicant")
+    records = _known(relations, who, source.table)
+    records = records.filter(records[source.time] <= records.as_of)
+    if source.child:
+        child = _known(relations, who, source.child.table)
+        child = child.filter(child.occurred_at <= child.as_of)
+        sums = {
+            name: child[column].sum() if statistic == "sum" else child[column].max()
+            for name, (statistic, column) in source.child.columns.items()
+        }
+        summed = child.group_by("applicant", source.child.on).aggregate(**sums)
+        records = records.left_join(summed, ["applicant", source.child.on])
+        records = records.mutate(
+            **{n: records[n].fill_null(0) for n, (statistic, _) in source.child.columns.items() if statistic == "sum"}
+        )
+    return records.mutate(age=records.as_of.delta(records[source.time], unit="microsecond"))
+
+
+def versions(rows: ir.Table, table: Table) -> ir.Table:
+    """Versions of records that come again: `customer_id`, key, `known_at` and `superseded_at`, null for the last."""
+    import ibis
+
+    keys = ["customer_id", *table.key]
+    again = rows.group_by(keys).having(rows.count() > 1).aggregate()
+    found = rows.semi_join(again, keys).select(*keys, "known_at")
+    order = ibis.window(group_by=keys, order_by=found.known_at)
+    return found.mutate(superseded_at=found.known_at.lead().over(order))
+
+
+def _known(relations: Relations, who: ir.Table, table: Table) -> ir.Table:
+    """Records of a table known at each application's `as_of`, of each its newest version."""
+    records = who.join(relations.tables[table.name], "customer_id")
+    records = records.filter(records.known_at <= records.as_of)
+    found = relations.versions.get(table.name)
+    if found is None:
+        return records
+    # Only records that come again can be superseded, and they are few.
+    again = found.select(
+        **{f"{name}_again": found[name] for name in ("customer_id", *table.key, "known_at")},
+        superseded_at="superseded_at",
+    )
+    same = [records[name] == again[f"{name}_again"] for name in ("customer_id", *table.key, "known_at")]
+    records = records.left_join(again, same)
+    return records.filter(records.superseded_at.isnull() | (records.superseded_at > records.as_of)).drop(*again.columns)
