@@ -158,9 +158,7 @@ def features(
         typer.Option(help="Parquet file to write; a folder or URI with --engine spark, HTML with --catalog."),
     ] = None,
     feature_set: Annotated[str, typer.Option("--set", help="Feature set.")] = "application_v1",
-    engine: Annotated[
-        str, typer.Option(help="duckdb; or spark, for tables that one machine cannot hold.")
-    ] = "duckdb",
+    engine: Annotated[str, typer.Option(help="duckdb; or spark, for tables that one machine cannot hold.")] = "duckdb",
     catalog: Annotated[bool, typer.Option("--catalog", help="Write the catalogue of the set instead.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead; needs --data.")] = False,
     audit: Annotated[

@@ -118,7 +118,7 @@ def _matrix(spark: SparkSession, folder: TableFolder, feature_set: FeatureSet) -
     def keep(source: str, table: Any) -> Any:
         return view(f"of_{source}", spark.sql(_sql(table)), table.schema())
 
-    used = [name for name in folder.tables if name == "applications" or name in feature_set.tables]
+    used = [name for name in folder.tables if name in feature_set.tables]
     tables = {name: view(name, _read(spark, folder, name), _schema(folder, name)) for name in used}
     again = {name: versions(tables[name], TABLES[name]) for name in folder.corrected if name in tables}
     result = spark.sql(_sql(matrix(Relations(tables, again), feature_set, keep)))
