@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -73,21 +73,55 @@ def explain(folder: TableFolder, feature_set: FeatureSet) -> dict[str, str]:
 
 def _compile(folder: TableFolder, feature_set: FeatureSet, write: Callable[[str, str], None]) -> str:
     """Hand over each table that is to be written, by name and query, as soon as it is known; returns the last query."""
-    import ibis
+    present = tuple((name, _schema(folder, name)) for name in folder.tables)
+    return _program(feature_set, present, folder.corrected).queries(write)
 
-    def keep(name: str, table: Any) -> Any:
-        write(name, str(ibis.to_sql(table, dialect="duckdb")))
-        return ibis.table(table.schema(), name=name)
 
-    tables = {name: ibis.table(_schema(folder, name), name=name) for name in folder.tables}
-    applications = {**tables["applications"].schema(), "applicant": "int32"}
-    tables["applications"] = ibis.table(applications, name="applications")
-    again = {}
-    for name in folder.corrected:
-        if name in tables and name in feature_set.tables:
-            write(f"{_VERSIONS}{name}", _versions(name))
-            again[name] = ibis.table(_versions_schema(tables[name], name), name=f"{_VERSIONS}{name}")
-    return str(ibis.to_sql(matrix(Relations(tables, again), feature_set, keep), dialect="duckdb"))
+@functools.lru_cache(maxsize=16)
+def _program(feature_set: FeatureSet, present: tuple[tuple[str, Any], ...], corrected: tuple[str, ...]) -> _Program:
+    return _Program(feature_set, dict(present), corrected)
+
+
+class _Program:
+    """Queries of a feature set over tables of some shape, kept once they are compiled."""
+
+    def __init__(self, feature_set: FeatureSet, schemas: dict[str, Any], corrected: tuple[str, ...]) -> None:
+        self._feature_set = feature_set
+        self._schemas = schemas
+        self._corrected = [name for name in corrected if name in schemas and name in feature_set.tables]
+        self._kept: dict[str, str] = {}
+        self._last = ""
+
+    def queries(self, write: Callable[[str, str], None]) -> str:
+        """Hand over the tables to write; returns the last query."""
+        if not self._last:
+            self._last = self._compiled(write)
+        else:
+            for name, query in self._kept.items():
+                write(name, query)
+        return self._last
+
+    def _compiled(self, write: Callable[[str, str], None]) -> str:
+        import ibis
+
+        def keep(name: str, schema: Any, query: str) -> Any:
+            self._kept[name] = query
+            write(name, query)
+            return ibis.table(schema, name=name)
+
+        tables = {name: ibis.table(schema, name=name) for name, schema in self._schemas.items()}
+        applications = {**self._schemas["applications"], "applicant": "int32"}
+        tables["applications"] = ibis.table(applications, name="applications")
+        again = {
+            name: keep(f"{_VERSIONS}{name}", _versions_schema(self._schemas[name], name), _versions(name))
+            for name in self._corrected
+        }
+        result = matrix(
+            Relations(tables, again),
+            self._feature_set,
+            lambda name, table: keep(name, table.schema(), str(ibis.to_sql(table, dialect="duckdb"))),
+        )
+        return str(ibis.to_sql(result, dialect="duckdb"))
 
 
 def _versions(name: str) -> str:
@@ -100,9 +134,9 @@ def _versions(name: str) -> str:
     )
 
 
-def _versions_schema(rows: Any, name: str) -> dict[str, Any]:
+def _versions_schema(schema: Any, name: str) -> dict[str, Any]:
     keys = ("customer_id", *TABLES[name].key, "known_at")
-    return {key: rows.schema()[key] for key in keys} | {"superseded_at": "timestamp(6)"}
+    return {key: schema[key] for key in keys} | {"superseded_at": "timestamp(6)"}
 
 
 def _schema(folder: TableFolder, name: str) -> Any:
@@ -124,7 +158,9 @@ class _Tables:
         """Begin to write a table, after the versions of records, which passes read."""
         before = [written for other, written in self._written.items() if other.startswith(_VERSIONS)]
         # The one thread of a cursor of its own: it adds in the order of the files.
-        job = partial(_create, self._connection.cursor(), name, query, [] if name.startswith(_VERSIONS) else before)
+        job = functools.partial(
+            _create, self._connection.cursor(), name, query, [] if name.startswith(_VERSIONS) else before
+        )
         self._written[name] = self._pool.submit(job)
 
     def wait(self) -> None:

@@ -33,6 +33,17 @@ def in_order(features: Iterable[Feature]) -> list[Feature]:
     return [by_name[name] for name in TopologicalSorter(graph).static_order()]
 
 
+def by_depth(features: Iterable[Feature]) -> list[list[Feature]]:
+    """Features that use no other, then those that use these, and so on."""
+    depths: dict[str, int] = {}
+    levels: list[list[Feature]] = []
+    for feature in in_order(features):
+        depth = depths[feature.name] = max((depths[name] + 1 for name in references(feature.value)), default=0)
+        levels += [[]] if depth == len(levels) else []
+        levels[depth].append(feature)
+    return levels
+
+
 def references(value: Node) -> list[str]:
     """Names of the features that a value uses directly."""
     return [part.args[0] for part in value.walk() if part.op == "feature"]

@@ -24,8 +24,8 @@ class Expressions:
         Records of a source, or applications.
     owner : str
         Name of the source, or `applications`.
-    features, aggregates : mapping, optional
-        Values of other features by name and of aggregates by key.
+    aggregates : mapping, optional
+        Values of aggregates by key.
     """
 
     def __init__(
@@ -33,12 +33,10 @@ class Expressions:
         rows: ir.Table,
         owner: str,
         *,
-        features: Mapping[str, Any] | None = None,
         aggregates: Mapping[str, Any] | None = None,
     ) -> None:
         self.rows = rows
         self._owner = owner
-        self._features = {} if features is None else features
         self._aggregates = aggregates or {}
 
     def number(self, node: Node) -> Any:
@@ -53,7 +51,7 @@ class Expressions:
             case "column":
                 return self._column(node)
             case "feature":
-                return self._features[node.args[0]]
+                return self.rows[node.args[0]]
             case "aggregate":
                 value = self._aggregates.get(node.key)
                 return ibis.null("float64") if value is None else value

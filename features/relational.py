@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_contracts.declare import Table
 from features.aggregates import ZERO_WHEN_EMPTY, Aggregate
 from features.algebra import FeatureSet, Source
-from features.checks import in_order
+from features.checks import by_depth
 from features.expressions import Expressions, finite
 from features.statistics import Statistics, in_order_of_time
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 Keep = Callable[[str, Any], Any]
+_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,23 @@ class Relations:
 
 
 def together(relations: Relations, feature_set: FeatureSet) -> dict[str, list[Aggregate]]:
-    """Aggregates that are computed in one pass, by a name: of one source that is there, with a sort or without.
+    """Aggregates that are computed in one pass over a source that is there, by a name.
 
-    What needs records in order has a pass of its own, so that only its few columns are sorted.
+    What needs records in order has a pass of its own, so that only its few columns are sorted. So have the few that
+    look at all time where most look at a window, so that the others need not read what is older.
     """
     found: dict[str, list[Aggregate]] = {}
-    for aggregate in feature_set.aggregates:
-        if relations.present(aggregate.source):
-            name = f"of_{aggregate.source.name}{'_in_order' if in_order_of_time(aggregate) else ''}"
-            found.setdefault(name, []).append(aggregate)
+    for source in feature_set.sources:
+        if not relations.present(source):
+            continue
+        kinds: dict[str, list[Aggregate]] = {"": [], "_of_all_time": [], "_in_order": []}
+        for aggregate in feature_set.aggregates:
+            if aggregate.source is source:
+                kind = "" if aggregate.days else "_of_all_time"
+                kinds["_in_order" if in_order_of_time(aggregate) else kind].append(aggregate)
+        if len(kinds["_of_all_time"]) * _MANY > len(kinds[""]):
+            kinds[""] += kinds.pop("_of_all_time")
+        found |= {f"of_{source.name}{kind}": aggregates for kind, aggregates in kinds.items() if aggregates}
     return found
 
 
@@ -72,15 +81,19 @@ def matrix(relations: Relations, feature_set: FeatureSet, keep: Keep = lambda _,
         Called with a name and the table of aggregates of one pass, see `together`; returns the table to go on with, so
         that an engine can store it.
     """
-    base = relations.applications
-    joined, found = base, {}
+    rows = relations.applications
+    columns: dict[str, tuple[str, bool]] = {}
     for name, aggregates in together(relations, feature_set).items():
         part = keep(name, _aggregated(relations, name, aggregates))
-        joined = joined.left_join(part, base.applicant == part[f"applicant_{name}"])
+        rows = rows.left_join(part, rows.applicant == part[f"applicant_{name}"])
         for at, aggregate in enumerate(aggregates):
-            value = part[f"{name}_{at}"]
-            found[aggregate.key] = value.fill_null(0.0) if aggregate.statistic in ZERO_WHEN_EMPTY else value
-    return joined.select(application_id=base.application_id, **_features(base, found, feature_set))
+            columns[aggregate.key] = f"{name}_{at}", aggregate.statistic in ZERO_WHEN_EMPTY
+    # A select for each depth of features that use features, so that each is written and computed once.
+    for features in by_depth(feature_set.features):
+        found = {key: rows[name].fill_null(0.0) if zero else rows[name] for key, (name, zero) in columns.items()}
+        expressions = Expressions(rows, "applications", aggregates=found)
+        rows = rows.mutate(**{feature.name: finite(expressions.number(feature.value)) for feature in features})
+    return rows.select("application_id", *feature_set.names)
 
 
 def _aggregated(relations: Relations, name: str, aggregates: list[Aggregate]) -> ir.Table:
@@ -89,15 +102,6 @@ def _aggregated(relations: Relations, name: str, aggregates: list[Aggregate]) ->
     statistics = Statistics(_records(relations, source), source, aggregates)
     values = {f"{name}_{at}": value for at, value in enumerate(statistics.values())}
     return statistics.records.group_by(**{f"applicant_{name}": statistics.records.applicant}).aggregate(**values)
-
-
-def _features(base: ir.Table, found: Mapping[str, Any], feature_set: FeatureSet) -> dict[str, Any]:
-    """One column a feature, from the aggregates that were found and the application's own columns."""
-    values: dict[str, Any] = {}
-    expressions = Expressions(base, "applications", features=values, aggregates=found)
-    for feature in in_order(feature_set.features):
-        values[feature.name] = finite(expressions.number(feature.value))
-    return {name: values[name] for name in feature_set.names}
 
 
 def _records(relations: Relations, source: Source) -> ir.Table:
