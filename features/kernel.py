@@ -45,7 +45,7 @@ _US_PER_HOUR = 3_600_000_000.0
 
 
 @compiled
-def run(steps: Any, choices: Any, values: Any) -> None:
+def run(steps: Any, choices: Any, slots: Any, constants: Any, values: Any) -> None:
     """Compute steps in place.
 
     Parameters
@@ -54,9 +54,13 @@ def run(steps: Any, choices: Any, values: Any) -> None:
         Operation, slot of the result, slots of up to three arguments, first and last of the choices.
     choices : ndarray of float64
         What `isin` compares with, and the edges of `bucket`.
+    slots, constants : ndarray, shape (n_constants,)
+        Where constants lie, and what they are.
     values : ndarray of float64, shape (n_slots, n_rows)
-        Filled where it is a column or a constant.
+        Filled where it is a column.
     """
+    for at in range(slots.shape[0]):
+        values[slots[at]] = constants[at]
     for step in range(steps.shape[0]):
         operation, result = steps[step, 0], steps[step, 1]
         some = choices[steps[step, 5] : steps[step, 6]]

@@ -129,9 +129,10 @@ class _SourcePlan:
         self._kernel = Aggregates(self.aggregates, values, filters)
         columns = kinds(self._steps.columns)
         derived = source.child.columns if source.child else {}
-        self._columns = [column for column in columns if column[1] not in derived]
+        self._columns = [column for column in columns if column[1] not in derived and column[1] != source.time]
         self._derived = [(slot, name) for slot, name, _ in columns if name in derived]
-        self._names = [source.time, *(name for _, name, _ in self._columns)]
+        self._times = [slot for slot, name, _ in columns if name == source.time]
+        self._names = (source.time, *(name for _, name, _ in self._columns))
         self._scales = np.array([_scale(aggregate) for aggregate in self.aggregates])
         self._empty = np.array([0.0 if a.statistic in ZERO_WHEN_EMPTY else NAN for a in self.aggregates])
         self._absent = np.full(len(self.aggregates), NAN)
@@ -149,7 +150,10 @@ class _SourcePlan:
             return self._empty
         times, *read = record_columns(rows, self._names)
         ages = np.fromiter(map(truediv, map(as_of.__sub__, times), repeat(MICROSECOND)), np.float64, len(rows))
-        values = self._steps.values(len(rows), microseconds(as_of))
+        moment = microseconds(as_of)
+        values = self._steps.values(len(rows), moment)
+        for slot in self._times:
+            values[slot] = moment - ages
         for (slot, _, kind), column in zip(self._columns, read, strict=True):
             values[slot] = numbers(column, kind, codes)
         if child:
@@ -162,10 +166,12 @@ class _SourcePlan:
 
     def _known(self, rows: Sequence[Record], as_of: datetime) -> list[Record]:
         """Records that count at `as_of`, the newest version of each, the latest first."""
-        at = self.source.time
-        known = [row for row in newest(rows, self._key, as_of) if row[at] <= as_of]
+        known = newest(rows, self._key, as_of)
         known.sort(key=self._order, reverse=True)
-        return known
+        ahead = 0
+        while ahead < len(known) and known[ahead][self.source.time] > as_of:
+            ahead += 1
+        return known[ahead:] if ahead else known
 
 
 def _scale(aggregate: Aggregate) -> float:
@@ -181,10 +187,12 @@ def _summed(child: Child, rows: Sequence[Record], child_rows: Sequence[Record], 
     versions = newest(child_rows, itemgetter(*child.table.key), as_of)
     known = [row for row in versions if row["occurred_at"] <= as_of and row.get(child.on) in place]
     at = np.array([place[row[child.on]] for row in known], dtype=np.int64)
-    result = {}
+    result: dict[str, Floats] = {}
     for name, (statistic, column) in child.columns.items():
         value = numbers([row.get(column) for row in known], child.table.column(column).dtype, Codes())
-        empty, combine = (0.0, np.add) if statistic == "sum" else (NAN, np.fmax)
-        result[name] = np.full(len(rows), empty)
-        combine.at(result[name], at, np.nan_to_num(value) if statistic == "sum" else value)
+        if statistic == "sum":
+            result[name] = np.bincount(at, np.where(np.isnan(value), 0.0, value), len(rows))
+        else:
+            result[name] = np.full(len(rows), NAN)
+            np.fmax.at(result[name], at, value)
     return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,12 @@ def microseconds(time: datetime | None) -> float:
     return NAN if time is None else (time - _EPOCH) / MICROSECOND
 
 
-def record_columns(rows: Sequence[Record], names: Sequence[str]) -> list[list[Any]]:
-    """Columns of some records; a column that a record leaves out is missing there."""
+def record_columns(rows: Sequence[Record], names: tuple[str, ...]) -> list[Sequence[Any]]:
+    """Columns of at least one record; a column that a record leaves out is missing there."""
+    if len(names) == 1:
+        return [[row.get(names[0]) for row in rows]]
     try:
-        return [[row[name] for row in rows] for name in names]
+        return list(zip(*map(itemgetter(*names), rows), strict=True))
     except KeyError:
         return [[row.get(name) for row in rows] for name in names]
 
@@ -97,7 +100,7 @@ class Steps:
         self._choices: list[float] = []
         self._moments: list[int] = []
         self._steps: list[tuple[int, ...]] = []
-        self._program: tuple[npt.NDArray[np.int64], Floats, Floats] | None = None
+        self._program: tuple[npt.NDArray[np.int64], Floats, npt.NDArray[np.int64], Floats] | None = None
         self.columns: dict[int, Node] = {}
 
     def slot(self, node: Node) -> int:
@@ -124,7 +127,7 @@ class Steps:
         self._slots[node.key] = slot
 
     def values(self, rows: int, moment: float) -> Floats:
-        """An array for the values of all slots of so many rows, shape (n_slots, n_rows), before the columns are put in.
+        """An array for the values of all slots of so many rows, shape (n_slots, n_rows), for the columns to be put in.
 
         Parameters
         ----------
@@ -135,16 +138,18 @@ class Steps:
         """
         if self._program is None:
             steps = np.array(self._steps, dtype=np.int64).reshape(-1, 7)
-            self._program = steps, np.array(self._choices), np.array(self._constants)[:, None]
-        values: Floats = np.repeat(self._program[2], rows, axis=1)
+            constants = np.array(self._constants)
+            given = np.flatnonzero(~np.isnan(constants))
+            self._program = steps, np.array(self._choices), given, constants[given]
+        values = np.empty((len(self._constants), rows))
         for slot in self._moments:
             values[slot] = moment
         return values
 
     def run(self, values: Floats) -> None:
-        """Compute the slots that are neither column nor constant."""
+        """Compute the slots that are no column."""
         if self._program is not None:
-            run(self._program[0], self._program[1], values)
+            run(*self._program, values)
 
     def _add(self, constant: float) -> int:
         self._constants.append(constant)
