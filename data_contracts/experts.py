@@ -12,6 +12,7 @@ import pandas as pd
 
 with warnings.catch_warnings():  # its import of a module that Python retires is not ours to mend
     warnings.simplefilter("ignore", DeprecationWarning)
+    warnings.filterwarnings("ignore", "PySpark", FutureWarning)  # of pandas 3, where PySpark is installed
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 

@@ -17,6 +17,7 @@ from data_contracts.declare import Column, ForeignKey, Rule, Table
 
 with warnings.catch_warnings():  # its import of a module that Python retires is not ours to mend
     warnings.simplefilter("ignore", DeprecationWarning)
+    warnings.filterwarnings("ignore", "PySpark", FutureWarning)  # of pandas 3, where PySpark is installed
     import great_expectations as gx
     from great_expectations import expectations
     from great_expectations.expectations.expectation import Expectation

@@ -191,7 +191,8 @@ def _summed(child: Child, rows: Sequence[Record], child_rows: Sequence[Record], 
     for name, (statistic, column) in child.columns.items():
         value = numbers([row.get(column) for row in known], child.table.column(column).dtype, Codes())
         if statistic == "sum":
-            result[name] = np.bincount(at, np.where(np.isnan(value), 0.0, value), len(rows))
+            known_value = np.where(np.isnan(value), 0.0, value)
+            result[name] = np.bincount(at, known_value, len(rows)).astype(np.float64)
         else:
             result[name] = np.full(len(rows), NAN)
             np.fmax.at(result[name], at, value)

@@ -115,8 +115,8 @@ def _matrix(spark: SparkSession, folder: TableFolder, feature_set: FeatureSet) -
         frame.createOrReplaceTempView(name)
         return ibis.table(schema, name=name)
 
-    def keep(source: str, table: Any) -> Any:
-        return view(f"of_{source}", spark.sql(_sql(table)), table.schema())
+    def keep(name: str, table: Any) -> Any:
+        return view(name, spark.sql(_sql(table)), table.schema())
 
     used = [name for name in folder.tables if name in feature_set.tables]
     tables = {name: view(name, _read(spark, folder, name), _schema(folder, name)) for name in used}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -58,6 +60,8 @@ class HybridClassifier(RowClassifier):
         Folds of the out-of-fold log-odds on which weights and calibrator are fitted.
     random_state : int, default 0
         Seed of the folds; the parts have seeds of their own.
+    n_jobs : int, default 2
+        2 trains trees and nets side by side, 1 one after the other; the model is the same.
 
     Attributes
     ----------
@@ -96,12 +100,14 @@ class HybridClassifier(RowClassifier):
         sequence_net: SequenceNetClassifier | Literal["default"] | None = "default",
         n_folds: int = 3,
         random_state: int = 0,
+        n_jobs: int = 2,
     ) -> None:
         self.boosted = boosted
         self.tabular_net = tabular_net
         self.sequence_net = sequence_net
         self.n_folds = n_folds
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def fit(
         self,
@@ -146,10 +152,15 @@ class HybridClassifier(RowClassifier):
         )
         self.calibrator_, self.calibration_log_loss_ = choice.calibrator, choice.log_loss
         self.oof_log_odds_["calibrated"] = self.calibrator_(self.oof_log_odds_["blend"].to_numpy())
-        self.parts_ = {}
-        for name in (name for name in tried if name not in self.dropped_):
+        counted = [name for name in tried if name not in self.dropped_]
+
+        def fit_on_all(name: str) -> Part:
             step = steps.next(f"{name}: all rows")
-            self.parts_[name] = _fit_part(clone(tried[name]), table, labels, sequences, groups, step)
+            part = _fit_part(clone(tried[name]), table, labels, sequences, groups, step)
+            step(1.0)
+            return part
+
+        self.parts_ = dict(zip(counted, self._side_by_side(fit_on_all, [(name,) for name in counted]), strict=True))
         steps.finish()
         return self
 
@@ -248,14 +259,32 @@ class HybridClassifier(RowClassifier):
         groups = None if groups is None else np.asarray(groups)
         use = "the hybrid, which splits for its folds and again for early stopping,"
         folds = list(class_folds(labels, self.n_folds, self.random_state, groups, least=4, use=use))
-        for fold, (train, test) in enumerate(folds):
+
+        def fit_fold(name: str, fold: int) -> None:
+            train, test = folds[fold]
             within = None if groups is None else groups[train]
             events = (None, None) if sequences is None else (sequences.take(train), sequences.take(test))
-            for name, part in tried.items():
-                step = steps.next(f"{name}: fold {fold + 1} of {len(folds)}")
-                fitted = _fit_part(clone(part), _take(table, train), labels[train], events[0], within, step)
-                out[name][test] = _part_log_odds(fitted, _take(table, test), events[1])
+            step = steps.next(f"{name}: fold {fold + 1} of {len(folds)}")
+            fitted = _fit_part(clone(tried[name]), _take(table, train), labels[train], events[0], within, step)
+            out[name][test] = _part_log_odds(fitted, _take(table, test), events[1])
+            step(1.0)
+
+        self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried])
         return pd.DataFrame(out)
+
+    def _side_by_side(self, fit: Callable[..., Any], tasks: list[tuple[Any, ...]]) -> list[Any]:
+        """Fit parts, named first in each task, trees beside nets; nets follow each other, as they share one seed."""
+        lanes = [[task for task in tasks if (task[0] == "boosted") == trees] for trees in (True, False)]
+        found: dict[tuple[Any, ...], Any] = {}
+
+        def run(lane: list[tuple[Any, ...]]) -> None:
+            for task in lane:
+                found[task] = fit(*task)
+
+        with ThreadPoolExecutor(max(1, min(self.n_jobs, 2))) as pool:
+            for done in [pool.submit(run, lane) for lane in lanes]:
+                done.result()
+        return [found[task] for task in tasks]
 
     def _blend(self, labels: Integers) -> None:
         """Fit weights and intercept; while a part counts for nothing, drop the weakest and fit again."""
@@ -276,22 +305,27 @@ class HybridClassifier(RowClassifier):
 
 
 class _Steps:
-    """Progress over trainings of equal weight: tells what is being trained and the share of the whole."""
+    """Progress over trainings of equal weight, some side by side: what is being trained and the share of the whole."""
 
     def __init__(self, tell: Progress | None, total: int) -> None:
         self.tell = tell or (lambda text, share: None)
         self.total = total
-        self.started = 0
+        self.shares: dict[str, float] = {}
+        self.one_at_a_time = threading.Lock()
 
     def next(self, text: str) -> Callable[[float], None]:
         """Begin a step; the answer is called with the share of the step that is done."""
-        done, self.started = self.started, self.started + 1
-        self.tell(text, done / self.total)
-        return lambda share: self.tell(text, (done + share) / self.total)
+        self._told(text, 0.0)
+        return lambda share: self._told(text, share)
 
     def finish(self) -> None:
         """All is done."""
         self.tell("done", 1.0)
+
+    def _told(self, text: str, share: float) -> None:
+        with self.one_at_a_time:
+            self.shares[text] = max(share, self.shares.get(text, 0.0))
+            self.tell(text, min(1.0, sum(self.shares.values()) / self.total))
 
 
 def _fit_part(

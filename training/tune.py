@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ TUNABLE = (
     "max_bin",
     "n_estimators",
 )
+_FOLDS_AT_ONCE = 2
 _WHOLE = ("max_depth", "max_bin", "n_estimators")
 
 
@@ -166,15 +168,25 @@ class _Objective:
 
         suggested = {name: _suggest(trial, name, declared) for name, declared in self.space.items()}
         scores: list[float] = []
-        for step, (train, test) in enumerate(self.folds):
-            params = {**self.fixed, **suggested, "n_seeds": 1, "random_state": self.random_state + step}
-            within = None if self.groups is None else self.groups[train]
-            model = BoostedClassifier(**params).fit(self._rows(train), self.labels[train], groups=within)
-            scores.append(float(roc_auc_score(self.labels[test], model.log_odds(self._rows(test)))))
-            trial.report(float(np.mean(scores)), step)
-            if trial.should_prune():
-                raise optuna.TrialPruned
+        with ThreadPoolExecutor(_FOLDS_AT_ONCE) as pool:
+            folds = [pool.submit(self._score, suggested, step) for step in range(len(self.folds))]
+            try:
+                for step, score in enumerate(folds):
+                    scores.append(score.result())
+                    trial.report(float(np.mean(scores)), step)
+                    if trial.should_prune():
+                        raise optuna.TrialPruned
+            finally:
+                for score in folds:
+                    score.cancel()
         return float(np.mean(scores))
+
+    def _score(self, suggested: dict[str, Any], step: int) -> float:
+        train, test = self.folds[step]
+        params = {**self.fixed, **suggested, "n_seeds": 1, "random_state": self.random_state + step}
+        within = None if self.groups is None else self.groups[train]
+        model = BoostedClassifier(**params).fit(self._rows(train), self.labels[train], groups=within)
+        return float(roc_auc_score(self.labels[test], model.log_odds(self._rows(test))))
 
     def _rows(self, rows: Integers) -> Any:
         return self.X.iloc[rows] if isinstance(self.X, pd.DataFrame) else np.asarray(self.X)[rows]
