@@ -163,6 +163,6 @@ def test_the_sql_of_the_features(tmp_path: Path) -> None:
     assert run("simulate", "--out", tmp_path / "tables", "--customers", 20, "--months", 12).code == 0
     explained = run("features", "--explain", "--data", tmp_path / "tables")
     assert explained.code == 0
-    assert "-- inquiries\n" in explained.out
+    assert "-- of_inquiries\n" in explained.out
     assert "SELECT" in explained.out
-    assert "inquiries" in run("--json", "features", "--explain", "--data", tmp_path / "tables").facts["sql"]
+    assert "of_inquiries" in run("--json", "features", "--explain", "--data", tmp_path / "tables").facts["sql"]
