@@ -71,7 +71,7 @@ def run(
         checked = records.validate(tables, report=out / "quality.html")
         step.rows = sum(checked["rows"].values())
     with steps("features", 0.18, 0.24) as step:
-        made = pipeline.write_features(tables, "application_v1", out / "features.parquet", progress=step.progress)
+        made = pipeline.write_features(tables, "application_v1", str(out / "features.parquet"), progress=step.progress)
         step.rows = made["rows"]
     report = out / "model_risk_report.html"
     with steps("train", 0.24, 0.84) as step:
