@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -158,7 +158,9 @@ def features(
         typer.Option(help="Parquet file to write; a folder or URI with --engine spark, HTML with --catalog."),
     ] = None,
     feature_set: Annotated[str, typer.Option("--set", help="Feature set.")] = "application_v1",
-    engine: Annotated[str, typer.Option(help="duckdb; or spark, for tables that one machine cannot hold.")] = "duckdb",
+    engine: Annotated[
+        Literal["duckdb", "spark"], typer.Option(help="duckdb; or spark, for tables that one machine cannot hold.")
+    ] = "duckdb",
     catalog: Annotated[bool, typer.Option("--catalog", help="Write the catalogue of the set instead.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead; needs --data.")] = False,
     audit: Annotated[
@@ -174,6 +176,8 @@ def features(
     """
     import pipeline
 
+    if sum((catalog, explain, audit)) > 1 or (engine == "spark" and (catalog or explain or audit)):
+        raise SourceError("Give one of --catalog, --explain and --audit, and none of them with --engine spark.")
     if catalog:
         _tell(pipeline.write_catalogue(feature_set, Path(out or f"{feature_set}.html")))
         return
@@ -432,6 +436,7 @@ def _lines(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             for at, item in enumerate(value, start=1):
                 yield from _lines(item, f"{prefix}{name}.{at}.")
         else:
+            value = "none" if value == [] else value
             shown = f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else value
             yield f"{prefix}{name}", ", ".join(map(str, shown)) if isinstance(shown, list) else str(shown)
 

@@ -22,7 +22,8 @@ missing
     missing. A comparison or membership test with a missing value is false, and its negation (`~`, `!=`) true; so a
     condition is never missing. Aggregates pass over missing values.
 infinity
-    NaN and infinity in a column are missing; a feature that comes out infinite is missing.
+    NaN and infinity in a column are missing; a value that an aggregate looks at, or a feature, that comes out infinite
+    is missing.
 empty history
     `count`, `distinct`, `sum`, `streak` and `longest_streak` of no records are 0; every other aggregate is missing.
     Where the *source* is absent (the lender lacks the table, the request leaves it out) every aggregate of it is
@@ -79,14 +80,15 @@ from features.aggregates import (
     total,
 )
 from features.checks import require_sound
-from features.nodes import Node, as_of, bucket, days_between, feature, local_hour, log1p, node, ratio, when
+from features.nodes import Node, as_of, bucket, days_between, feature, local_hour, log1p, missing, node, ratio, when
 from features.sources import SOURCES, Child, Group, Source, source
 
 __all__ = [
     "SOURCES", "Aggregate", "Child", "Feature", "FeatureSet", "Group", "Node", "Reason", "Source", "as_of", "bucket",
     "count", "days_between", "days_since", "days_since_first", "decayed_sum", "distinct", "entropy", "feature", "first",
-    "gap_std", "latest", "local_hour", "log1p", "longest_gap", "longest_streak", "maximum", "mean", "minimum", "node",
-    "nth_latest", "per_category", "quantile", "ratio", "share", "slope", "source", "std", "streak", "total", "when",
+    "gap_std", "latest", "local_hour", "log1p", "longest_gap", "longest_streak", "maximum", "mean", "minimum",
+    "missing", "node", "nth_latest", "per_category", "quantile", "ratio", "share", "slope", "source", "std", "streak",
+    "total", "when",
 ]  # fmt: skip
 
 US_PER_DAY = 86_400_000_000

@@ -10,6 +10,7 @@ AFFORDABILITY = Reason("R01", "The amount or instalment asked for, measured by t
 TERMS = Reason("R02", "Terms of the loan asked for", "所申请贷款的金额与期限")
 EMPLOYMENT = Reason("R03", "Kind and length of the employment", "就业类型与工作时长")
 EXTERNAL = Reason("R04", "Score from outside sources is low or lacking", "外部评分偏低或缺少")
+SCORES = Reason("R15", "Scores from outside sources", "外部评分的个数与水平")
 STABILITY = Reason("R05", "Time at the present address, telephone or document", "居住、电话或证件信息的使用时间")
 SITUATION = Reason("R06", "Housing, education and region", "居住、教育与地区情况")
 CIRCLE = Reason("R07", "Credit of contacts", "联系人的信用情况")
@@ -19,7 +20,7 @@ CHANNEL = Reason("R10", "Product and time of the application", "申请产品与�
 DEVICE = Reason("R11", "The device was used by several applicants", "同一设备有多人申请")
 BUREAU_LATE = Reason("R12", "Late payments in the credit bureau's summary", "征信概要显示有逾期")
 BUREAU_DEBT = Reason("R13", "Debt and accounts in the credit bureau's summary", "征信概要显示的负债与账户情况")
-RECORDS = Reason("R14", "Few records to judge by", "可供评估的记录较少")
+RECORDS = Reason("R14", "Number of sources with enough records to judge by", "可供评估的记录多少")
 
 _NOT_DECLARED = "not declared"
 
@@ -141,7 +142,7 @@ FEATURES: tuple[Feature, ...] = (
              "每月期限申请金额", "CNY", TERMS),
     _derived("income_per_head", _income / _column("household_size"), "Monthly income per person of the household",
              "家庭人均月收入", "CNY", AFFORDABILITY),
-    _derived("external_score_count", _scores_given, "Number of outside scores there are", "外部评分个数", "count", EXTERNAL,
+    _derived("external_score_count", _scores_given, "Number of outside scores there are", "外部评分个数", "count", SCORES,
              missing="never missing"),
     _derived("external_score_mean", _scores_sum / feature("application_external_score_count"),
              "Mean of the outside scores there are", "外部评分均值", "ratio", EXTERNAL, -1, "no outside score"),

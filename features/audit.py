@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from math import isnan
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -21,10 +22,12 @@ import pyarrow as pa
 from data_contracts.engine import connect
 from data_contracts.errors import SourceError
 from data_contracts.folder import Batch, TableFolder, write_tables
+from data_contracts.tables import TABLES
 from features import batch
 from features.algebra import FeatureSet
 from features.online import compile_plan
 from features.replay import Applicant, Compute, Progress, differ, event_tables, replay
+from features.versions import newest
 
 Matrix = npt.NDArray[np.float64]
 
@@ -64,8 +67,8 @@ class Audit:
     rows, features : int
         Applications of the sample, and features of each that were compared.
     records, records_removed : int
-        Records of the sampled applications, and how many of them became known after `as_of`. With none removed the
-        audit had nothing to find.
+        Records of the sampled applications, and how many of them became known, happen or fall due after `as_of`. With
+        none removed the audit had nothing to find.
     differences : list of Difference
         In the order of the feature set; empty where nothing leaks.
     """
@@ -119,7 +122,8 @@ def audit(
     tell = progress or (lambda step, share: None)
     tell("audit: sample", 0.0)
     applications, everything = _sample(folder, feature_set, sample, seed)
-    known = [(row, _known(records, row)) for row, records in everything]
+    times = _times(feature_set)
+    known = [(row, _known(records, row, times)) for row, records in everything]
     tell("audit: batch on all records", 0.05)
     in_batch = _in_batch(folder, applications, feature_set, compute)
     tell("audit: batch on what was known", 0.5)
@@ -169,10 +173,23 @@ def _sample(folder: TableFolder, feature_set: FeatureSet, sample: int, seed: int
     return drawn, applicants
 
 
-def _known(records: Any, application: Any) -> dict[str, list[Any]]:
-    """Records that the lender knew at the application's `as_of`, in every version known by then."""
-    as_of = application["applied_at"]
-    return {name: [row for row in rows if row["known_at"] <= as_of] for name, rows in records.items()}
+def _known(records: Any, application: Any, times: dict[str, str]) -> dict[str, list[Any]]:
+    """Records that count at the application's `as_of`, in every version known by then.
+
+    What was known to come, an instalment not yet due, goes too: it must not count any more than what was not known.
+    """
+    as_of, found = application["applied_at"], {}
+    for name, rows in records.items():
+        key, time = itemgetter(*TABLES[name].key), times[name]
+        ahead = {key(row) for row in newest(rows, key, as_of) if row[time] > as_of}
+        found[name] = [row for row in rows if row["known_at"] <= as_of and key(row) not in ahead]
+    return found
+
+
+def _times(feature_set: FeatureSet) -> dict[str, str]:
+    """For each table the column that says when its records count."""
+    children = {source.child.table.name: "occurred_at" for source in feature_set.sources if source.child}
+    return children | {source.table.name: source.time for source in feature_set.sources}
 
 
 def _in_batch(folder: TableFolder, applications: pa.Table, feature_set: FeatureSet, compute: Compute) -> Matrix:

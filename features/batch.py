@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -56,8 +57,12 @@ def compute(
         with _connection() as connection, ThreadPoolExecutor(threads) as pool:
             _prepare(connection, folder)
             tables = _Tables(connection, pool, progress)
-            query = _compile(folder, feature_set, tables.write)
-            tables.wait()
+            try:
+                query = _compile(folder, feature_set, tables.write)
+                tables.wait()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
             frame: pd.DataFrame = connection.execute(query).df()
     except duckdb.Error as fault:
         raise SourceError(f"The tables in {folder.path} cannot be read ({fault}); run `lendwell validate`.") from fault
@@ -91,14 +96,16 @@ class _Program:
         self._corrected = [name for name in corrected if name in schemas and name in feature_set.tables]
         self._kept: dict[str, str] = {}
         self._last = ""
+        self._one_compiles = threading.Lock()
 
     def queries(self, write: Callable[[str, str], None]) -> str:
         """Hand over the tables to write; returns the last query."""
-        if not self._last:
-            self._last = self._compiled(write)
-        else:
-            for name, query in self._kept.items():
-                write(name, query)
+        with self._one_compiles:
+            if not self._last:
+                self._last = self._compiled(write)
+                return self._last
+        for name, query in self._kept.items():
+            write(name, query)
         return self._last
 
     def _compiled(self, write: Callable[[str, str], None]) -> str:

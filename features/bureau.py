@@ -49,6 +49,7 @@ BURDEN = Reason("R26", "High debt for the income", "负债相对收入偏高")
 LIMITS = Reason("R27", "Limits of cards at other lenders are largely used", "他行信用卡额度使用率较高")
 RUSH = Reason("R28", "Many applications for credit in a short time", "短期内申请信贷频繁")
 COURSE = Reason("R29", "Course of the payments at other lenders", "在其他机构还款状况的变化")
+LATENESS = Reason("R30", "How long ago and how payments at other lenders were late, if ever", "在其他机构逾期（如有）的距今时间与程度")
 
 _feature = declaring("bureau")
 
@@ -195,7 +196,7 @@ TRADELINE_FEATURES = (
 )
 
 _late = months.overdue_bucket > 0
-_BUCKETS = {1: "逾期", 2: "逾期30天以上", 3: "逾期60天以上"}
+_BUCKETS = {1: ("1 to 30 days", "1至30天"), 2: ("31 to 60 days", "31至60天"), 3: ("61 to 90 days", "61至90天")}
 
 MONTH_FEATURES = (
     _feature("tradeline_months_count", count(months), "Account months reported", "账户月记录数", "count", HISTORY),
@@ -210,9 +211,9 @@ MONTH_FEATURES = (
     *(
         _feature(f"tradeline_months_late{level}_count_{days}d",
                  count(months, where=months.overdue_bucket >= level, days=days),
-                 f"Account months in overdue bucket {level} or worse in the last {days} days",
-                 f"近{days}天{zh}月数", "count", OVERDUE, +1)
-        for level, zh in _BUCKETS.items()
+                 f"Account months in overdue bucket {level} ({en}) or worse in the last {days} days",
+                 f"近{days}天逾期{level}档（{zh}）及以上账户月数", "count", OVERDUE, +1)
+        for level, (en, zh) in _BUCKETS.items()
         for days in (90, 180, 365, 730)
     ),
     *(
@@ -223,7 +224,7 @@ MONTH_FEATURES = (
     _feature("tradeline_months_bucket_mean_365d", mean(months.overdue_bucket, days=365),
              "Mean overdue bucket in the last 365 days", "近365天平均逾期档", "bucket", OVERDUE, +1),
     _feature("tradeline_months_late_days_since", days_since(months, where=_late), "Days since a month past due",
-             "距最近逾期天数", "days", OVERDUE),
+             "距最近逾期天数", "days", LATENESS),
     _feature("tradeline_months_bucket_slope_365d", slope(months.overdue_bucket, days=365),
              "Trend of the overdue bucket over 365 days", "近365天逾期档趋势", "bucket/month", COURSE),
     _feature("tradeline_months_balance_mean_90d", mean(months.balance, days=90), "Mean debt per account month, 90 days",
@@ -235,11 +236,12 @@ MONTH_FEATURES = (
     _feature("tradeline_months_late_recent_share",
              ratio(feature("tradeline_months_late1_count_90d"), feature("tradeline_months_late1_count_365d")),
              "Share of the late account months of 365 days that fell into the last 90", "近90天逾期月数占近365天比例", "ratio",
-             OVERDUE, missing="never late in 365 days, or the source is absent"),
+             LATENESS, missing="never late in 365 days, or the source is absent"),
     _feature("tradeline_months_roll_share",
              ratio(feature("tradeline_months_late2_count_365d"), feature("tradeline_months_late1_count_365d")),
-             "Share of the late account months of 365 days that were in bucket 2 or worse", "近365天逾期月中达30天以上占比",
-             "ratio", OVERDUE, missing="never late in 365 days, or the source is absent"),
+             f"Share of the late account months of 365 days that were in bucket 2 ({_BUCKETS[2][0]}) or worse",
+             f"近365天逾期账户月中2档（{_BUCKETS[2][1]}）及以上占比", "ratio", LATENESS,
+             missing="never late in 365 days, or the source is absent"),
     _feature("tradeline_months_bucket_change",
              feature("tradeline_months_bucket_max_90d") - feature("tradeline_months_bucket_max_365d"),
              "Worst overdue bucket of 90 days less that of 365", "近90天与近365天最差逾期档之差", "bucket", COURSE),
@@ -335,7 +337,8 @@ INQUIRY_FEATURES = (
              "Inquiries for a loan or card per account opened in 90 days", "近90天每开户审批查询次数", "ratio", SEEKING),
     _feature("inquiries_unanswered",
              (feature("inquiries_sought_count_365d") - feature("tradelines_opened_count_365d")).clip(low=0),
-             "Inquiries for a loan or card in 365 days beyond the accounts opened", "近365天未获批的审批查询次数", "count", SEEKING),
+             "Inquiries for a loan or card in 365 days beyond the accounts opened", "近365天审批查询超出新开账户的次数", "count",
+             SEEKING),
     _feature("bureau_thin_file",
              below(feature("tradelines_count"), 2), "Fewer than two accounts elsewhere", "征信薄档", "flag", HISTORY,
              missing="the source is absent"),

@@ -30,7 +30,7 @@ REVENUE = Reason("R70", "Size and course of the business's sales", "经营收入
 CONCENTRATION = Reason(
     "R71", "Number and weight of the business's customers and suppliers", "客户与供应商的数量与集中程度"
 )
-CANCELLED = Reason("R72", "Invoices cancelled or goods returned", "发票作废或红冲情况")
+CANCELLED = Reason("R72", "Share of invoices cancelled or goods returned", "发票作废或红冲情况")
 STEADINESS = Reason("R73", "Length and regularity of the business's invoices", "经营时间与开票规律")
 LEVERAGE = Reason("R74", "Debt or amount asked for is high for the business's sales", "负债或申请金额相对经营收入偏高")
 

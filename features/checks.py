@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -59,6 +60,8 @@ def with_references(features: Iterable[Feature], names: Iterable[str]) -> tuple[
 
 
 def _faults(features: tuple[Feature, ...]) -> Iterator[str]:
+    if not features:
+        yield "it has no features"
     for name, times in Counter(feature.name for feature in features).items():
         if times > 1:
             yield f"{name}: {times} features have this name"
@@ -72,6 +75,8 @@ def _faults(features: tuple[Feature, ...]) -> Iterator[str]:
 
 
 def _feature_faults(feature: Feature, names: set[str]) -> Iterator[str]:
+    if feature.name == "application_id":
+        yield "application_id names the rows of the matrix, not a feature"
     if not all((feature.en, feature.zh, feature.unit)):
         yield "description (en, zh) and unit must be given"
     if not all((feature.reason.code, feature.reason.en, feature.reason.zh)):
@@ -127,6 +132,8 @@ def _node_faults(expression: Node, source: str) -> Iterator[str]:
     for part in expression.walk():
         if part.op == "column":
             yield from _column_faults(part, source)
+        elif part.op == "constant":
+            yield from _constant_faults(part.args[0])
         elif part.op == "feature":
             if source != "applications":
                 yield f"an aggregate cannot use the feature {part.args[0]!r}"
@@ -134,6 +141,13 @@ def _node_faults(expression: Node, source: str) -> Iterator[str]:
             yield from _aggregate_faults(part) if source == "applications" else ["an aggregate cannot hold another one"]
         else:
             yield from _operation_faults(part)
+
+
+def _constant_faults(constant: object) -> Iterator[str]:
+    if isinstance(constant, str | bool) or (isinstance(constant, int) and abs(constant) < 2**63):
+        return
+    if not (isinstance(constant, float) and math.isfinite(constant)):
+        yield f"{constant!r} is no constant; give a word, a flag or a number of 64 bits, or say `missing`"
 
 
 def _operation_faults(part: Node) -> Iterator[str]:

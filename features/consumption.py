@@ -41,13 +41,15 @@ cards = source("card_months", "card_months", "consumption")
 INCOME = Reason("R40", "Low or irregular income on the account", "账户收入较低或不规律")
 SPENDING = Reason("R41", "Amount and kind of spending", "支出的金额与结构")
 CASH = Reason("R42", "Cash advances and cash drawings", "取现情况")
-RISKY = Reason("R43", "Spending of a risky kind or at night", "高风险或夜间消费")
+RISKY = Reason("R43", "Spending of a risky kind", "高风险消费")
 LIQUIDITY = Reason("R44", "Repayments, borrowing, fees and transfers on the account", "还贷、借款、手续费与转账情况")
 CARD_USE = Reason("R45", "Use of the card's limit", "信用卡额度使用情况")
 CARD_LATE = Reason("R46", "Late or low payments on the card", "信用卡还款逾期或还款偏少")
 ACTIVITY = Reason("R47", "Activity on the account", "账户活动情况")
 CARD_PAID = Reason("R49", "How the card's debt is paid back", "信用卡还款方式与变化")
 TIGHT = Reason("R48", "Money going out is high for the money coming in", "支出与还款相对收入偏高")
+EARNINGS = Reason("R50", "Level and regularity of income on the account", "账户收入的金额与规律性")
+DAYTIME = Reason("R51", "Time of day of spending", "消费时段")
 
 _feature = declaring("consumption")
 
@@ -58,7 +60,7 @@ _hour = local_hour(transactions.occurred_at)
 _night = (_hour >= 23) | (_hour < 5)
 _CATEGORIES = {
     "gambling": ("博彩类", RISKY),
-    "cash_advance": ("取现套现", CASH),
+    "cash_advance": ("取现", CASH),
     "loan_repayment": ("还贷", LIQUIDITY),
     "loan_drawdown": ("借款入账", LIQUIDITY),
     "transfer": ("转账", LIQUIDITY),
@@ -74,7 +76,7 @@ _BASKETS = {
     "discretionary": ("非必需", ["dining", "shopping", "travel", "entertainment"]),
     "business": ("经营", ["business"]),
 }
-_WATCHED = {"gambling": "博彩类", "cash_advance": "取现套现"}
+_WATCHED = {"gambling": "博彩类", "cash_advance": "取现"}
 
 TRANSACTION_FEATURES = (
     *(
@@ -84,7 +86,7 @@ TRANSACTION_FEATURES = (
     ),
     *(
         _feature(f"transactions_income_sum_{days}d", total(transactions.amount, where=_in, days=days),
-                 f"Money in during the last {days} days", f"近{days}天入账金额", "CNY", INCOME)
+                 f"Money in during the last {days} days", f"近{days}天入账金额", "CNY", EARNINGS)
         for days in (30, 90, 180)
     ),
     *(
@@ -100,26 +102,26 @@ TRANSACTION_FEATURES = (
     ),
     _feature("transactions_income_trend",
              feature("transactions_income_sum_30d") * 3.0 / feature("transactions_income_sum_90d"),
-             "Money in during 30 days to the mean of 90", "近30天入账与近90天均值之比", "ratio", INCOME),
+             "Money in during 30 days to the mean of 90", "近30天入账与近90天均值之比", "ratio", EARNINGS),
     _feature("transactions_spending_trend",
              feature("transactions_spending_sum_30d") * 3.0 / feature("transactions_spending_sum_90d"),
              "Money out during 30 days to the mean of 90", "近30天出账与近90天均值之比", "ratio", SPENDING),
     _feature("transactions_salary_count_180d", count(transactions, where=_salary, days=180),
-             "Salaries in the last 180 days", "近180天工资笔数", "count", INCOME),
+             "Salaries in the last 180 days", "近180天工资笔数", "count", EARNINGS),
     _feature("transactions_salary_mean_180d", mean(transactions.amount, where=_salary, days=180),
-             "Mean salary in the last 180 days", "近180天平均工资", "CNY", INCOME),
+             "Mean salary in the last 180 days", "近180天平均工资", "CNY", EARNINGS),
     _feature("transactions_salary_std_180d", std(transactions.amount, where=_salary, days=180),
-             "Volatility of the salary over 180 days", "近180天工资波动", "CNY", INCOME),
+             "Volatility of the salary over 180 days", "近180天工资波动", "CNY", EARNINGS),
     _feature("transactions_salary_variation_180d",
              feature("transactions_salary_std_180d") / feature("transactions_salary_mean_180d"),
-             "Volatility of the salary to its mean", "工资变异系数", "ratio", INCOME),
+             "Volatility of the salary to its mean", "工资变异系数", "ratio", EARNINGS),
     _feature("transactions_salary_days_since", days_since(transactions, where=_salary), "Days since the last salary",
              "距最近工资天数", "days", INCOME, +1),
     _feature("transactions_salary_slope_180d", slope(transactions.amount, where=_salary, days=180),
-             "Trend of the salary over 180 days", "近180天工资趋势", "CNY/month", INCOME),
+             "Trend of the salary over 180 days", "近180天工资趋势", "CNY/month", EARNINGS),
     _feature("transactions_salary_to_declared",
              feature("transactions_salary_mean_180d") / feature("application_income_monthly"),
-             "Salary received to the income declared", "实际工资与申报收入之比", "ratio", INCOME),
+             "Salary received to the income declared", "实际工资与申报收入之比", "ratio", EARNINGS),
     *(
         _feature(f"transactions_{category}_sum_90d",
                  total(transactions.amount, where=transactions.category == category, days=90),
@@ -147,13 +149,14 @@ TRANSACTION_FEATURES = (
              feature("transactions_loan_repayment_sum_90d") / feature("transactions_income_sum_90d"),
              "Repayments of loans to money in, 90 days", "近90天还贷占入账比例", "ratio", TIGHT, +1),
     _feature("transactions_night_share_90d", mean(_night, where=_out, days=90), "Share of payments at night, 90 days",
-             "近90天夜间消费占比", "ratio", RISKY),
+             "近90天夜间消费占比", "ratio", DAYTIME),
     _feature("transactions_atm_share_90d", mean(transactions.channel == "atm", where=_out, days=90),
              "Share of payments in cash, 90 days", "近90天现金交易占比", "ratio", CASH),
     _feature("transactions_online_share_90d", mean(transactions.channel == "online", where=_out, days=90),
              "Share of payments online, 90 days", "近90天线上交易占比", "ratio", ACTIVITY),
     _feature("transactions_person_share_90d", mean(transactions.counterparty_kind == "person", days=90),
-             "Share of transfers between persons, 90 days", "近90天个人转账占比", "ratio", LIQUIDITY),
+             "Share of all transactions of 90 days with a person as counterparty", "近90天对手方为个人的交易笔数占比", "ratio",
+             LIQUIDITY),
     _feature("transactions_category_distinct_90d", distinct(transactions.category, days=90),
              "Kinds of transactions in 90 days", "近90天交易类别数", "count", ACTIVITY),
     _feature("transactions_amount_max_90d", maximum(transactions.amount, where=_out, days=90),
@@ -161,15 +164,15 @@ TRANSACTION_FEATURES = (
     _feature("transactions_amount_std_90d", std(transactions.amount, where=_out, days=90),
              "Volatility of payments in 90 days", "近90天支出波动", "CNY", SPENDING),
     _feature("transactions_salary_gap_std_180d", gap_std(transactions, where=_salary, days=180),
-             "Irregularity of the time between salaries, 180 days", "近180天发薪间隔波动", "days", INCOME),
+             "Irregularity of the time between salaries, 180 days", "近180天发薪间隔波动", "days", EARNINGS),
     _feature("transactions_salary_gap_max_180d", longest_gap(transactions, where=_salary, days=180),
-             "Longest time between salaries within 180 days", "近180天最长发薪间隔", "days", INCOME),
+             "Longest time between salaries within 180 days", "近180天最长发薪间隔", "days", EARNINGS),
     _feature("transactions_salary_share_180d",
              ratio(total(transactions.amount, where=_in & _salary, days=180), feature("transactions_income_sum_180d")),
-             "Share of the money in during 180 days that is salary", "近180天工资占入账比例", "ratio", INCOME),
+             "Share of the money in during 180 days that is salary", "近180天工资占入账比例", "ratio", EARNINGS),
     _feature("transactions_salary_last_to_mean",
              ratio(latest(transactions.amount, where=_salary, days=180), feature("transactions_salary_mean_180d")),
-             "Last salary to the mean of 180 days", "最近工资与近180天均值之比", "ratio", INCOME),
+             "Last salary to the mean of 180 days", "最近工资与近180天均值之比", "ratio", EARNINGS),
     *(
         _feature(f"transactions_{basket}_sum_90d",
                  total(transactions.amount, where=_out & transactions.category.isin(categories), days=90),
@@ -209,7 +212,8 @@ TRANSACTION_FEATURES = (
     *(
         _feature(f"transactions_night_of_spending_{days}d",
                  ratio(total(transactions.amount, where=_out & _night, days=days), feature(f"transactions_spending_sum_{days}d")),
-                 f"Share of the money out during {days} days that was spent at night", f"近{days}天夜间支出金额占比", "ratio", RISKY)
+                 f"Share of the money out during {days} days that was spent at night", f"近{days}天夜间支出金额占比", "ratio",
+                 DAYTIME)
         for days in (30, 90, 180)
     ),
     _feature("transactions_amount_q90_90d", quantile(transactions.amount, 0.9, where=_out, days=90),
@@ -238,10 +242,10 @@ TRANSACTION_FEATURES = (
              "Money out to money in over 180 days", "近180天收支比", "ratio", TIGHT, +1),
     _feature("transactions_income_trend_180d",
              ratio(feature("transactions_income_sum_90d") * 2.0, feature("transactions_income_sum_180d")),
-             "Money in during 90 days to the mean of 180", "近90天入账与近180天均值之比", "ratio", INCOME),
+             "Money in during 90 days to the mean of 180", "近90天入账与近180天均值之比", "ratio", EARNINGS),
     _feature("transactions_income_to_declared",
              feature("transactions_income_sum_90d") / 3.0 / feature("application_income_monthly"),
-             "Money in a month over 90 days to the income declared", "近90天月均入账与申报收入之比", "ratio", INCOME),
+             "Money in a month over 90 days to the income declared", "近90天月均入账与申报收入之比", "ratio", EARNINGS),
     _feature("transactions_drawdown_to_repayment",
              ratio(feature("transactions_loan_drawdown_sum_90d"), feature("transactions_loan_repayment_sum_90d")),
              "Loans taken up to loans repaid, 90 days", "近90天借款与还贷之比", "ratio", LIQUIDITY,
@@ -354,7 +358,7 @@ CARD_FEATURES = (
     _feature("card_months_late_streak_max", longest_streak(cards.dpd > 0), "Most statements in a row past due", "最长连续逾期账单数",
              "count", CARD_LATE, +1),
     _feature("card_months_late_days_since", days_since(cards, where=cards.dpd > 0), "Days since a statement past due",
-             "距最近逾期账单天数", "days", CARD_LATE, missing="no statement past due, or the source is absent"),
+             "距最近逾期账单天数", "days", CARD_PAID, missing="no statement past due, or the source is absent"),
     _feature("card_months_and_bureau_to_income",
              ratio(sum_of_known(feature("card_months_balance_last"), feature("tradelines_unsecured_sum")),
                    feature("application_income_monthly")),

@@ -51,12 +51,14 @@ class Expressions:
             case "column":
                 return self._column(node)
             case "feature":
-                return self.rows[node.args[0]]
+                return self.rows[f"_{node.args[0]}"]  # it may have the name of a column
             case "aggregate":
                 value = self._aggregates.get(node.key)
                 return ibis.null("float64") if value is None else value
             case "as_of":
                 return self.rows.as_of
+            case "missing":
+                return ibis.null("float64")
             case "constant":
                 return _constant(node.args[0])
             case "isin":
@@ -119,9 +121,11 @@ def _log1p(value: Any) -> Any:
     return ibis.ifelse(value > -1.0, value + 1.0, ibis.null("float64")).ln()
 
 
-def _pick(left: Any, right: Any, first: Any) -> Any:
+def _pick(left: Any, right: Any, *, least: bool) -> Any:
     import ibis
 
+    left, right = as_number(left), as_number(right)
+    first = left <= right if least else left >= right
     return ibis.ifelse(left.isnull() | right.isnull(), ibis.null(), ibis.ifelse(first, left, right))
 
 
@@ -148,8 +152,8 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "not": lambda a: ~a,
     "is_missing": lambda a: a.isnull(),
     "coalesce": lambda a, b: as_number(a).fill_null(as_number(b)),
-    "least": lambda a, b: _pick(a, b, a <= b),
-    "greatest": lambda a, b: _pick(a, b, a >= b),
+    "least": lambda a, b: _pick(a, b, least=True),
+    "greatest": lambda a, b: _pick(a, b, least=False),
     "when": _when,
     "days_between": lambda start, end: end.delta(start, unit="microsecond").cast("float64") / US_PER_DAY,
     "local_hour": _hour,

@@ -12,19 +12,21 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from features.aggregates import STATISTICS, ZERO_WHEN_EMPTY, Aggregate
-from features.algebra import US_PER_DAY, US_PER_MONTH
+from features.aggregates import Aggregate
 
 Floats = npt.NDArray[np.float64]
 
-_COUNT, _DAYS_SINCE, _DAYS_SINCE_FIRST, _GAP_MAX, _GAP_STD = map(
-    STATISTICS.index, ("count", "days_since", "days_since_first", "gap_max", "gap_std")
-)
-_STREAK, _LONGEST, _SUM, _MEAN, _MAX = map(STATISTICS.index, ("streak", "longest_streak", "sum", "mean", "max"))
-_MIN, _STD, _FIRST, _LAST, _NTH = map(STATISTICS.index, ("min", "std", "first", "last", "nth_last"))
-_QUANTILE, _SLOPE, _DISTINCT, _ENTROPY = map(STATISTICS.index, ("quantile", "slope", "distinct", "entropy"))
+# The machine code that is kept on disk holds these numbers, and only a change of this file makes it anew: no number
+# that is compiled in may come from elsewhere.
+STATISTICS = (
+    "count", "sum", "streak", "longest_streak", "distinct", "days_since", "days_since_first", "gap_max", "gap_std",
+    "mean", "max", "min", "std", "first", "last", "nth_last", "quantile", "slope", "entropy",
+)  # fmt: skip
+_COUNT, _SUM, _STREAK, _LONGEST, _DISTINCT, _DAYS_SINCE, _DAYS_SINCE_FIRST, _GAP_MAX, _GAP_STD = range(9)
+_MEAN, _MAX, _MIN, _STD, _FIRST, _LAST, _NTH, _QUANTILE, _SLOPE, _ENTROPY = range(9, 19)
 _LN2 = math.log(2.0)
-_ZERO_WHEN_EMPTY = np.array([name in ZERO_WHEN_EMPTY for name in STATISTICS])
+_US_PER_DAY = 86_400_000_000.0
+_US_PER_MONTH = 30.0 * _US_PER_DAY
 
 
 def compiled(function: Any) -> Any:
@@ -37,10 +39,10 @@ def compiled(function: Any) -> Any:
 
 OPERATIONS = (
     "add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "is_missing", "coalesce",
-    "least", "greatest", "when", "days_between", "local_hour", "abs", "log1p", "decay", "isin", "bucket",
+    "least", "greatest", "when", "days_between", "local_hour", "abs", "log1p", "decay", "finite", "isin", "bucket",
 )  # fmt: skip
 _ADD, _SUB, _MUL, _DIV, _EQ, _NE, _LT, _LE, _GT, _GE, _AND, _OR, _NOT, _IS_MISSING, _COALESCE = range(15)
-_LEAST, _GREATEST, _WHEN, _DAYS_BETWEEN, _LOCAL_HOUR, _ABS, _LOG1P, _DECAY, _ISIN, _BUCKET = range(15, 25)
+_LEAST, _GREATEST, _WHEN, _DAYS_BETWEEN, _LOCAL_HOUR, _ABS, _LOG1P, _DECAY, _FINITE, _ISIN, _BUCKET = range(15, 26)
 _US_PER_HOUR = 3_600_000_000.0
 
 
@@ -118,13 +120,15 @@ def _number(operation: Any, a: Any, b: Any, some: Any) -> Any:
     if operation == _DIV:
         return np.nan if b == 0.0 else a / b
     if operation == _DAYS_BETWEEN:
-        return (b - a) / US_PER_DAY
+        return (b - a) / _US_PER_DAY
     if operation == _ABS:
         return abs(a)
     if operation == _LOG1P:
         return math.log(a + 1.0) if a > -1.0 else np.nan
     if operation == _DECAY:
         return math.exp(a * -_LN2 / b)
+    if operation == _FINITE:
+        return a if math.isfinite(a) else np.nan
     if math.isnan(a):
         return 0.0 if operation == _ISIN else np.nan
     if operation == _LOCAL_HOUR:
@@ -153,7 +157,7 @@ class Aggregates:
         statistics = [STATISTICS.index(a.statistic) for a in aggregates]
         last = [2**31 if a.last is None else a.last for a in aggregates]
         self._whole = np.array([statistics, values, filters, last]).T.copy()
-        self._days = np.array([math.inf if a.days is None else float(a.days * US_PER_DAY) for a in aggregates])
+        self._days = np.array([math.inf if a.days is None else float(a.days * _US_PER_DAY) for a in aggregates])
         self._parameter = np.array([a.parameter or 0.0 for a in aggregates])
 
     def compute(self, values: Floats, ages: Floats) -> Floats:
@@ -186,12 +190,12 @@ def _aggregates(whole: Any, days: Any, parameters: Any, values: Any, ages: Any) 
         for row in range(min(records, last)):
             if ages[row] >= days[at]:  # and so are all that follow
                 break
-            if values[passes, row] != 0.0 and not math.isnan(values[value, row]):
+            if values[passes, row] != 0.0 and math.isfinite(values[value, row]):
                 seen[number] = values[value, row]
                 seen_ages[number] = ages[row]
                 number += 1
         if number == 0:
-            found[at] = 0.0 if _ZERO_WHEN_EMPTY[statistic] else np.nan
+            found[at] = 0.0 if statistic <= _DISTINCT else np.nan
         else:
             found[at] = _statistic(statistic, seen[:number], seen_ages[:number], parameters[at])
     return found
@@ -218,17 +222,17 @@ def _statistic(statistic: Any, seen: Any, ages: Any, parameter: Any) -> Any:
     if statistic == _NTH:
         return seen[int(parameter) - 1] if number >= parameter else np.nan
     if statistic == _DAYS_SINCE:
-        return ages[0] / US_PER_DAY
+        return ages[0] / _US_PER_DAY
     if statistic == _DAYS_SINCE_FIRST:
-        return ages[number - 1] / US_PER_DAY
+        return ages[number - 1] / _US_PER_DAY
     if statistic == _STD:
         return _std(seen)
     if statistic == _SLOPE:
         return _slope(seen, ages)
     if statistic == _GAP_MAX:
-        return np.diff(ages).max() / US_PER_DAY if number > 1 else np.nan
+        return np.diff(ages).max() / _US_PER_DAY if number > 1 else np.nan
     if statistic == _GAP_STD:
-        return _std(np.diff(ages) / US_PER_DAY) if number > 2 else np.nan
+        return _std(np.diff(ages) / _US_PER_DAY) if number > 2 else np.nan
     if statistic in (_STREAK, _LONGEST):
         return _streak(seen, statistic == _STREAK)
     ordered = np.sort(seen)
@@ -262,9 +266,9 @@ def _std(seen: Any) -> Any:
 
 @compiled
 def _slope(seen: Any, ages: Any) -> Any:
-    if ages[-1] - ages[0] < US_PER_DAY:
+    if ages[-1] - ages[0] < _US_PER_DAY:
         return np.nan
-    months = _centred(ages) / -US_PER_MONTH
+    months = _centred(ages) / -_US_PER_MONTH
     return _sum(months * _centred(seen)) / _sum(months * months)
 
 

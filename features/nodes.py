@@ -59,8 +59,8 @@ class Node:
                 return f"{owner}.{name}"
             case (("feature" | "constant"), (value,)):
                 return str(value) if self.op == "feature" else repr(value)
-            case "as_of", _:
-                return "as_of"
+            case ("as_of" | "missing") as word, _:
+                return word
             case "not", (condition,):
                 return f"~{condition}"
             case operation, (left, right) if operation in _SIGNS:
@@ -208,3 +208,4 @@ def feature(name: str) -> Node:
 
 
 as_of = Node("as_of")
+missing = Node("missing")

@@ -79,9 +79,7 @@ class Plan:
             raise ContractError(
                 "Times have a zone. Features take UTC without one: time.astimezone(UTC).replace(tzinfo=None)."
             ) from None
-        values = self._application.compute(found, application, moment, codes)
-        values[~np.isfinite(values)] = NAN
-        return values
+        return self._application.compute(found, application, moment, codes)
 
 
 def compile_plan(feature_set: FeatureSet) -> Plan:
@@ -96,7 +94,7 @@ class _ApplicationPlan:
         self._steps = Steps(codes)
         slots = {}
         for feature in in_order(feature_set.features):
-            slots[feature.name] = self._steps.slot(feature.value)
+            slots[feature.name] = self._steps.slot(Node("finite", feature.value))
             self._steps.alias(Node("feature", feature.name), slots[feature.name])
         self._results = np.array([slots[name] for name in feature_set.names])
         columns = self._steps.columns

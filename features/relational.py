@@ -92,8 +92,8 @@ def matrix(relations: Relations, feature_set: FeatureSet, keep: Keep = lambda _,
     for features in by_depth(feature_set.features):
         found = {key: rows[name].fill_null(0.0) if zero else rows[name] for key, (name, zero) in columns.items()}
         expressions = Expressions(rows, "applications", aggregates=found)
-        rows = rows.mutate(**{feature.name: finite(expressions.number(feature.value)) for feature in features})
-    return rows.select("application_id", *feature_set.names)
+        rows = rows.mutate(**{f"_{feature.name}": finite(expressions.number(feature.value)) for feature in features})
+    return rows.select("application_id", **{name: rows[f"_{name}"] for name in feature_set.names})
 
 
 def _aggregated(relations: Relations, name: str, aggregates: list[Aggregate]) -> ir.Table:

@@ -49,7 +49,7 @@ UNPAID = Reason("R61", "Amounts due are or were not paid in full", "到期款项
 REFUSALS = Reason("R62", "Earlier requests and how they were decided", "此前申请次数与审批结果")
 RELATION = Reason("R63", "Length and extent of the relation with the lender", "与本机构合作的时间与规模")
 STRAIN = Reason("R64", "Amounts and terms of loans with us", "本机构贷款的金额与条件")
-FIRST = Reason("R65", "The first instalments were paid late", "首期还款逾期")
+FIRST = Reason("R65", "The first instalments were late", "首期还款逾期")
 HABIT = Reason("R66", "Timing and manner of earlier repayments", "历史还款的时间与方式")
 BURDEN = Reason("R67", "Instalments weigh heavily on the income", "还款负担相对收入较重")
 REFUSED = Reason("R68", "Earlier requests were refused", "此前申请被拒")
@@ -152,17 +152,20 @@ INSTALMENT_FEATURES = (
     ),
     *(
         _feature(f"instalments_late_share_{days}d", mean(_days_late > 1, days=days),
-                 f"Share of instalments paid late in {days} days", f"近{days}天逾期期数占比", "ratio", PUNCTUALITY, +1)
+                 f"Share of instalments late by more than a day in {days} days (unpaid counted by days so far)",
+                 f"近{days}天逾期超过1天期数占比（未还按至今天数计）", "ratio", PUNCTUALITY, +1)
         for days in (90, 365)
     ),
     _feature("instalments_late30_count", count(instalments, where=_days_late > 30), "Instalments over 30 days late",
              "逾期30天以上期数", "count", PUNCTUALITY, +1),
-    _feature("instalments_early_days_mean", mean(_days_late, where=_settled), "Mean days from due date to payment",
-             "平均还款偏移天数", "days", HABIT),
-    _feature("instalments_early_days_std", std(_days_late, where=_settled), "Volatility of the day of payment",
-             "还款日波动", "days", HABIT),
+    _feature("instalments_early_days_mean", mean(_days_late, where=_settled),
+             "Mean days from due date to payment, negative when early",
+             "还款日与到期日之差均值（提前为负）", "days", HABIT),
+    _feature("instalments_early_days_std", std(_days_late, where=_settled),
+             "Volatility of the days from due date to payment", "还款日与到期日之差的波动", "days", HABIT),
     _feature("instalments_early_days_slope_365d", slope(_days_late, where=_settled, days=365),
-             "Trend of the day of payment over 365 days", "近365天还款日趋势", "days/month", HABIT),
+             "Trend of the days from due date to payment over 365 days, negative as payments come earlier",
+             "近365天还款日与到期日之差的趋势（越来越早为负）", "days/month", HABIT),
     _feature("instalments_dpd_last", latest(_late), "Days late of the last instalment", "最近一期逾期天数", "days",
              PUNCTUALITY, +1),
     _feature("instalments_dpd_last3_mean", mean(_late, last=3), "Mean days late of the last three instalments",
@@ -183,7 +186,8 @@ INSTALMENT_FEATURES = (
     _feature("instalments_early_share_365d", mean(_days_late < -3, where=_settled, days=365),
              "Share of settled instalments paid over 3 days early, 365 days", "近365天提前3天以上还款占比", "ratio", HABIT),
     _feature("instalments_early_days_mean_90d", mean(_days_late, where=_settled, days=90),
-             "Mean days from due date to payment, 90 days", "近90天平均还款偏移天数", "days", HABIT),
+             "Mean days from due date to payment, negative when early, 90 days",
+             "近90天还款日与到期日之差均值（提前为负）", "days", HABIT),
     _feature("instalments_late30_share_365d", mean(_days_late > 30, days=365),
              "Share of instalments over 30 days late, 365 days", "近365天逾期30天以上期数占比", "ratio", PUNCTUALITY, +1),
     _feature("instalments_late60_count", count(instalments, where=_days_late > 60), "Instalments over 60 days late",
@@ -192,18 +196,22 @@ INSTALMENT_FEATURES = (
              "Mean days late of the last three instalments less that of 365 days", "最近三期与近365天平均逾期天数之差", "days", HABIT),
     _feature("instalments_dpd_decayed", decayed_sum(_late, half_life=180),
              "Days late of all instalments, halved in weight each 180 days", "时间衰减加权逾期天数", "days", PUNCTUALITY, +1),
-    _feature("instalments_late_streak", streak(_days_late > 1), "Instalments in a row paid late, up to the latest",
-             "截至最近连续逾期期数", "count", PUNCTUALITY, +1),
+    _feature("instalments_late_streak", streak(_days_late > 1),
+             "Instalments in a row late by more than a day, up to the latest (unpaid counted by days so far)",
+             "截至最近连续逾期超过1天期数（未还按至今天数计）", "count", PUNCTUALITY, +1),
     _feature("instalments_late_streak_max_730d", longest_streak(_days_late > 1, days=730),
-             "Most instalments in a row paid late within 730 days", "近730天最长连续逾期期数", "count", PUNCTUALITY, +1),
+             "Most instalments in a row late by more than a day within 730 days (unpaid counted by days so far)",
+             "近730天最长连续逾期超过1天期数（未还按至今天数计）", "count", PUNCTUALITY, +1),
     _feature("instalments_first_late_share", mean(_days_late > 3, where=_first),
              "Share of loans of which the first instalment was over 3 days late", "首期逾期3天以上贷款占比", "ratio", FIRST, +1),
     _feature("instalments_first_days_mean", mean(_days_late, where=_first & _settled),
-             "Mean days from due date to payment of first instalments", "首期平均还款偏移天数", "days", HABIT),
+             "Mean days from due date to payment of first instalments, negative when early",
+             "首期还款日与到期日之差均值（提前为负）", "days", HABIT),
     _feature("instalments_first_unpaid_count", count(instalments, where=_first & ~_settled), "First instalments due and unpaid",
              "首期到期未还贷款数", "count", FIRST, +1),
     _feature("instalments_first3_late_share", mean(_days_late > 1, where=instalments.number <= 3),
-             "Share of the first three instalments paid late", "前三期逾期占比", "ratio", FIRST, +1),
+             "Share of the first three instalments late by more than a day (unpaid counted by days so far)",
+             "前三期逾期超过1天占比（未还按至今天数计）", "ratio", FIRST, +1),
     _feature("instalments_unpaid_dpd_max", maximum(_late, where=~_settled), "Most days past due of what is unpaid",
              "未还款项最大逾期天数", "days", UNPAID, +1, missing="nothing is due and unpaid, or the source is absent"),
     _feature("instalments_unpaid_bucket",

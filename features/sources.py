@@ -101,11 +101,13 @@ def declared(part: Node) -> Column | None:
 
 
 def node_type(expression: Node) -> str | None:
-    """Type of an expression: `float64`, `bool`, `string` or `timestamp`; None where a column is unknown."""
+    """Type of an expression: `int64`, `float64`, `bool`, `string` or `timestamp`; None where it is not known."""
     match expression.op:
         case "column":
             column = declared(expression)
             return column.dtype if column else None
+        case "missing":
+            return None
         case "constant":
             return {str: "string", bool: "bool"}.get(type(expression.args[0]), "float64")
         case "as_of":

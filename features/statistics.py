@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.aggregates import OF_NUMBERS, Aggregate
 from features.algebra import US_PER_DAY, US_PER_MONTH, Source
-from features.expressions import Expressions, as_number
+from features.expressions import Expressions, as_number, finite
 from features.sources import node_unit
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Statistics:
             key = str((where, aggregate.days, aggregate.last))
             self._conditions.append(None if condition is None else column(key, "looked", condition))
             value = None if aggregate.value is None else as_number(expressions.value(aggregate.value))
+            if value is not None and value.type().is_floating():
+                value = finite(value)
             self._values.append(None if aggregate.value is None else column(aggregate.value.key, "value", value))
         return expressions.rows.mutate(**dict(columns.values()))
 
@@ -136,11 +138,15 @@ class Statistics:
         return pick(order, where=value.notnull() if where is None else where & value.notnull())
 
     def _by_place(self, at: int, aggregate: Aggregate) -> Any:
+        import ibis
+
         rows, looked = self.records, self._looked(self.records, at)
         if aggregate.statistic == "entropy":
             # The sum over values of n ln(n) is the sum over records of ln(n).
-            logs = rows[f"same_{at}"].nullif(0).cast("float64").ln()
-            return rows.count(where=looked).nullif(0).cast("float64").ln() - logs.mean(where=looked)
+            same, number = rows[f"same_{at}"], rows.count(where=looked)
+            logs = same.nullif(0).cast("float64").ln()
+            entropy = number.nullif(0).cast("float64").ln() - logs.mean(where=looked)
+            return ibis.ifelse(same.min(where=looked) == number, 0.0, entropy)  # without a rest of rounding
         if aggregate.statistic in _BY_NEIGHBOUR:
             gaps = (rows.age - rows[f"later_{at}"]).cast("float64") / US_PER_DAY
             return gaps.max(where=looked) if aggregate.statistic == "gap_max" else gaps.std(where=looked, how="sample")

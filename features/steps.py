@@ -96,7 +96,8 @@ class Steps:
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
         self._slots: dict[str, int] = {}
-        self._constants: list[float] = []
+        self._number_of_slots = 0
+        self._constants: dict[int, float] = {}
         self._choices: list[float] = []
         self._moments: list[int] = []
         self._steps: list[tuple[int, ...]] = []
@@ -109,12 +110,17 @@ class Steps:
         if known is not None:
             return known
         arguments = [self.slot(arg) for arg in node.args if isinstance(arg, Node)]
-        slot = self._slots[node.key] = self._add(self._number(node.args[0]) if node.op == "constant" else NAN)
-        if node.op in ("column", "aggregate"):
+        slot = self._slots[node.key] = self._number_of_slots
+        self._number_of_slots += 1
+        if node.op == "constant":
+            self._constants[slot] = self._number(node.args[0])
+        elif node.op == "missing":
+            self._constants[slot] = NAN
+        elif node.op in ("column", "aggregate"):
             self.columns[slot] = node
         elif node.op == "as_of":
             self._moments.append(slot)
-        elif node.op != "constant":
+        else:
             first = len(self._choices)
             if node.op in ("isin", "bucket"):
                 self._choices += map(self._number, node.args[1])
@@ -138,10 +144,9 @@ class Steps:
         """
         if self._program is None:
             steps = np.array(self._steps, dtype=np.int64).reshape(-1, 7)
-            constants = np.array(self._constants)
-            given = np.flatnonzero(~np.isnan(constants))
-            self._program = steps, np.array(self._choices), given, constants[given]
-        values = np.empty((len(self._constants), rows))
+            slots, constants = np.array(list(self._constants), dtype=np.int64), np.array(list(self._constants.values()))
+            self._program = steps, np.array(self._choices), slots, constants
+        values = np.empty((self._number_of_slots, rows))
         for slot in self._moments:
             values[slot] = moment
         return values
@@ -150,10 +155,6 @@ class Steps:
         """Compute the slots that are no column."""
         if self._program is not None:
             run(*self._program, values)
-
-    def _add(self, constant: float) -> int:
-        self._constants.append(constant)
-        return len(self._constants) - 1
 
     def _number(self, constant: str | float) -> float:
         return self._codes[constant] if isinstance(constant, str) else float(constant)

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from data_contracts.declare import Table
+from data_contracts.errors import ContractError
 from data_contracts.folder import TableFolder
 from features.steps import Record
 
@@ -35,6 +36,8 @@ def newest(rows: Iterable[Record], key: Callable[[Record], Any], as_of: datetime
     known = [row for row in rows if row["known_at"] <= as_of]
     if len(set(map(key, known))) < len(known):
         known.sort(key=_known_at)
+        if len({(key(row), row["known_at"]) for row in known}) < len(known):
+            raise ContractError("A record comes twice in one version (same key and known_at); send each version once.")
         known = list({key(row): row for row in known}.values())
     return known
 

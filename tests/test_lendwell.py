@@ -159,6 +159,14 @@ def test_a_catalogue_of_the_features(tmp_path: Path) -> None:
     assert "<html" in out.read_text(encoding="utf-8")
 
 
+def test_one_thing_at_a_time_is_asked_of_features(tmp_path: Path) -> None:
+    for words in (("--audit", "--explain"), ("--audit", "--engine", "spark")):
+        told = run("features", "--data", tmp_path, *words)
+        assert told.code == 2
+        assert "Give one of --catalog, --explain and --audit" in told.err
+    assert "duckdb" in run("features", "--data", tmp_path, "--engine", "foo").err
+
+
 def test_the_sql_of_the_features(tmp_path: Path) -> None:
     assert run("simulate", "--out", tmp_path / "tables", "--customers", 20, "--months", 12).code == 0
     explained = run("features", "--explain", "--data", tmp_path / "tables")

@@ -128,6 +128,16 @@ def test_a_payment_moved_to_another_instalment_later_stays_where_it_was_known_to
     assert audit(folder, declared, compute=forgets_when_it_learned).differences
 
 
+def test_what_was_known_to_come_is_removed_too(tmp_path: Path) -> None:
+    """An instalment that is scheduled and not yet due: an engine that took it for due would be found out."""
+    event = {"customer_id": "c", "loan_id": "l", "occurred_at": AS_OF - 9 * DAY, "known_at": AS_OF - 9 * DAY}
+    due = [event | {"instalment_id": f"n{k}", "number": k, "amount_due": 1, "due_at": AS_OF + k * DAY} for k in (-1, 1)]
+    tables = {"applications": pd.DataFrame([application("a", "c", AS_OF)]), "instalments": pd.DataFrame(due)}
+    folder = write_tables(tmp_path / "tables", tables, lender="literal", dates="relative")
+    found = audit(folder, WHOLE)
+    assert (found.records, found.records_removed, found.differences) == (2, 1, [])
+
+
 def test_the_command_tells_what_it_found_and_warns_where_there_was_no_future(
     folder: TableFolder, tmp_path: Path
 ) -> None:

@@ -124,6 +124,18 @@ FAULTS = [
     (maximum(bucket(cards.dpd)), "bucket(card_months.dpd, ()) needs edges in ascending order"),
     (maximum(log1p(inquiries.reason)), "log1p(inquiries.reason) calculates with string"),
     (1.0 + count(inquiries, days=0), "a window of days=0 holds nothing; give a whole number from 1"),
+    (
+        count(cards) + float("nan"),
+        "nan is no constant; give a word, a flag or a number of 64 bits, or say `missing`",
+    ),
+    (
+        when(application("owns_car") == 1, None, 1.0),
+        "None is no constant; give a word, a flag or a number of 64 bits, or say `missing`",
+    ),
+    (
+        count(cards, where=cards.balance < 2**64),
+        "18446744073709551616 is no constant; give a word, a flag or a number of 64 bits, or say `missing`",
+    ),
     (inquiries.reason == "self", "column inquiries.reason does not belong to applications"),
     (feature("nobody") + 1, "uses the unknown feature 'nobody'"),
     (application("occupation"), "a feature is a number, applications.occupation is string"),
@@ -148,6 +160,15 @@ def test_a_fault_of_a_value_is_named_once(value: Node, fault: str) -> None:
 )
 def test_a_fault_of_the_words_is_named(overrides: dict[str, Any], fault: str) -> None:
     assert faults(declared(count(inquiries), **overrides)) == [f"odd: {fault}"]
+
+
+def test_a_set_of_nothing() -> None:
+    assert faults() == ["it has no features"]
+
+
+def test_the_name_of_the_rows_is_taken() -> None:
+    (fault,) = faults(declared(count(cards), "application_id"))
+    assert fault == "application_id: application_id names the rows of the matrix, not a feature"
 
 
 def test_two_features_of_one_name() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,9 @@ from pydantic import ValidationError
 
 from data_contracts.errors import ContractError
 from data_contracts.messages import ScoreRequest
+from features import kernel
+from features.aggregates import STATISTICS, ZERO_WHEN_EMPTY
+from features.algebra import US_PER_DAY, US_PER_MONTH
 from features.online import Plan, compile_plan
 from features.sets import feature_set
 
@@ -78,6 +83,21 @@ def test_a_record_that_comes_twice_is_refused_at_the_door() -> None:
     twice["inquiries"] *= 2
     with pytest.raises(ValidationError, match="inquiry_id"):
         ScoreRequest.model_validate(twice)
+
+
+def test_a_version_that_comes_twice_is_refused_by_the_engine_too(plan: Plan) -> None:
+    with pytest.raises(ContractError, match="A record comes twice in one version"):
+        value(plan, "inquiries_count_7d", [asked(AS_OF - DAY), asked(AS_OF - DAY)])
+
+
+def test_machine_code_holds_no_number_of_another_file() -> None:
+    """Numba makes it anew only where its own file has changed."""
+    tree = ast.parse(Path(kernel.__file__).read_text(encoding="utf-8"))
+    own = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("f")]
+    assert [name.name for node in own for name in node.names] == ["Aggregate"]
+    assert set(kernel.STATISTICS) == set(STATISTICS)
+    assert set(kernel.STATISTICS[: kernel.STATISTICS.index("distinct") + 1]) == set(ZERO_WHEN_EMPTY)
+    assert (kernel._US_PER_DAY, kernel._US_PER_MONTH) == (US_PER_DAY, US_PER_MONTH)
 
 
 def test_numbers_that_are_none_are_missing(plan: Plan) -> None:

@@ -241,11 +241,45 @@ def test_a_reason_code_has_one_text() -> None:
     assert len({reason.code for reason in reasons}) == len(reasons)
 
 
-def test_words_that_blame_are_kept_for_features_with_a_direction() -> None:
+# Reasons whose words name a subject and blame nobody: they fit where much and where little of it speaks against.
+NEUTRAL = (
+    "R01 R02 R03 R05 R06 R07 R08 R09 R10 R13 R14 R15 R20 R21 R23 R24 R25 R29 R30"
+    " R41 R42 R44 R45 R47 R49 R50 R51 R62 R63 R64 R66 R70 R71 R72 R73"
+)
+BLAMING = "R04 R11 R12 R22 R26 R27 R28 R40 R43 R46 R48 R60 R61 R65 R67 R68 R74"
+
+
+def test_a_feature_without_a_direction_has_a_reason_that_fits_both() -> None:
     """Where little and much can both speak against an applicant, the reason must fit both."""
-    blaming = {"R11", "R12", "R26", "R27", "R28", "R48", "R60", "R65", "R67", "R68", "R74"}
-    assert {feature.reason.code for feature in SET.features} >= blaming
-    assert [f.name for f in SET.features if f.reason.code in blaming and f.risk == 0] == []
+    neutral = set(NEUTRAL.split())
+    assert {f.name: f.reason.code for f in SET.features if f.risk == 0 and f.reason.code not in neutral} == {}
+
+
+def test_a_reason_that_says_which_side_speaks_against_is_not_called_neutral() -> None:
+    """A new reason must be put on one of the two lists, and one that says low, high or late is not neutral."""
+    reasons = {feature.reason.code: feature.reason for feature in SET.features}
+    assert sorted(f"{NEUTRAL} {BLAMING}".split()) == sorted(reasons)
+    one_sided = re.compile(
+        r"\b(low|high|few|many|lacking|late|largely|heavily|refused|irregular|risky|night)\b(?!.*\bif ever\b)",
+        re.IGNORECASE,
+    )
+    texts = {code: (reasons[code].en, reasons[code].zh) for code in NEUTRAL.split()}
+    assert {code: en for code, (en, _) in texts.items() if one_sided.search(en)} == {}
+    sides = re.compile("偏低|偏高|较低|较高|较少|较重|频繁|缺少|夜间|不规律|高风险|被拒|未足额|逾期(?!（如有）)")
+    assert {code: zh for code, (_, zh) in texts.items() if sides.search(zh)} == {}
+
+
+def test_words_on_lateness_say_who_counts_as_late() -> None:
+    """What is not yet paid counts too, so none of it is "paid late"; 套现 would accuse whoever draws cash."""
+    assert [f.name for f in SET.features if "paid late" in f.en + f.reason_en or "套现" in f.zh + f.reason_zh] == []
+    late = {f.name: f for f in SET.features if re.search(r"^tradeline_months_late\d_", f.name)}
+    days = {"1": ("1 to 30 days", "1至30天"), "2": ("31 to 60 days", "31至60天"), "3": ("61 to 90 days", "61至90天")}
+    assert len(late) == 12
+    for name, said in late.items():
+        bucket = name.removeprefix("tradeline_months_late")[0]
+        en, zh = days[bucket]
+        assert f"bucket {bucket} ({en}) or worse" in said.en
+        assert f"{bucket}档（{zh}）及以上" in said.zh
 
 
 @FEATURES
