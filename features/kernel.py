@@ -64,11 +64,22 @@ def run(steps: Any, choices: Any, slots: Any, constants: Any, values: Any) -> No
     for at in range(slots.shape[0]):
         values[slots[at]] = constants[at]
     for step in range(steps.shape[0]):
-        operation, result = steps[step, 0], steps[step, 1]
-        some = choices[steps[step, 5] : steps[step, 6]]
-        for row in range(values.shape[1]):
-            a, b, c = values[steps[step, 2], row], values[steps[step, 3], row], values[steps[step, 4], row]
-            values[result, row] = _operation(operation, a, b, c, some)
+        operation, result = steps[step, 0], values[steps[step, 1]]
+        first, second, third = values[steps[step, 2]], values[steps[step, 3]], values[steps[step, 4]]
+        # The most frequent ones without a question at each value.
+        if operation == _EQ:
+            for row in range(result.shape[0]):
+                result[row] = 1.0 if first[row] == second[row] else 0.0
+        elif operation == _AND:
+            for row in range(result.shape[0]):
+                result[row] = 1.0 if first[row] != 0.0 and second[row] != 0.0 else 0.0
+        elif operation == _FINITE:
+            for row in range(result.shape[0]):
+                result[row] = first[row] if math.isfinite(first[row]) else np.nan
+        else:
+            some = choices[steps[step, 5] : steps[step, 6]]
+            for row in range(result.shape[0]):
+                result[row] = _operation(operation, first[row], second[row], third[row], some)
 
 
 @compiled
@@ -88,14 +99,10 @@ def _operation(operation: Any, a: Any, b: Any, c: Any, some: Any) -> Any:
 
 @compiled
 def _condition(operation: Any, a: Any, b: Any) -> Any:
-    if operation == _AND:
-        return a != 0.0 and b != 0.0
     if operation == _OR:
         return a != 0.0 or b != 0.0
     if operation == _NOT:
         return a == 0.0
-    if operation == _EQ:
-        return a == b
     if operation == _NE:
         return not a == b  # noqa: SIM201 - it reads as the negation that it is
     if operation == _LT:
@@ -127,8 +134,6 @@ def _number(operation: Any, a: Any, b: Any, some: Any) -> Any:
         return math.log(a + 1.0) if a > -1.0 else np.nan
     if operation == _DECAY:
         return math.exp(a * -_LN2 / b)
-    if operation == _FINITE:
-        return a if math.isfinite(a) else np.nan
     if math.isnan(a):
         return 0.0 if operation == _ISIN else np.nan
     if operation == _LOCAL_HOUR:
