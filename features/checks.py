@@ -6,15 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
 
 from data_contracts.errors import DeclarationError
 from features.aggregates import OF_ANYTHING, OF_CONDITIONS, OF_RECORDS, STATISTICS, Aggregate
+from features.declaration import Feature
 from features.nodes import COMPARISONS, Node
 from features.sources import NUMERIC, declared, node_type
-
-if TYPE_CHECKING:
-    from features.algebra import Feature
 
 _CALCULATING = ("add", "sub", "mul", "div", "abs", "log1p", "decay", "bucket")
 _ORDERED = ("lt", "le", "gt", "ge", "least", "greatest")
