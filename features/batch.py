@@ -10,13 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from data_contracts.errors import SourceError
 from data_contracts.folder import TableFolder
 from data_contracts.tables import TABLES
 from features.algebra import FeatureSet
-from features.relational import Relations, matrix
+from features.relational import Relations, matrix, schema_of
 
 Progress = Callable[[str, float], None]
 _VERSIONS = "versions_"
@@ -58,7 +57,7 @@ def compute(
             _prepare(connection, folder)
             tables = _Tables(connection, pool, progress)
             try:
-                query = _compile(folder, feature_set, tables.write)
+                query = _queries(folder, feature_set, tables.write)
                 tables.wait()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -72,13 +71,13 @@ def compute(
 def explain(folder: TableFolder, feature_set: FeatureSet) -> dict[str, str]:
     """SQL that `compute` runs: versions of corrected records, aggregates by source, and what puts them together."""
     queries: dict[str, str] = {}
-    last = _compile(folder, feature_set, queries.__setitem__)
+    last = _queries(folder, feature_set, queries.__setitem__)
     return {**queries, "matrix": last}
 
 
-def _compile(folder: TableFolder, feature_set: FeatureSet, write: Callable[[str, str], None]) -> str:
+def _queries(folder: TableFolder, feature_set: FeatureSet, write: Callable[[str, str], None]) -> str:
     """Hand over each table that is to be written, by name and query, as soon as it is known; returns the last query."""
-    present = tuple((name, _schema(folder, name)) for name in folder.tables)
+    present = tuple((name, schema_of(folder, name)) for name in folder.tables)
     return _program(feature_set, present, folder.corrected).queries(write)
 
 
@@ -102,13 +101,13 @@ class _Program:
         """Hand over the tables to write; returns the last query."""
         with self._one_compiles:
             if not self._last:
-                self._last = self._compiled(write)
+                self._last = self._compile(write)
                 return self._last
         for name, query in self._kept.items():
             write(name, query)
         return self._last
 
-    def _compiled(self, write: Callable[[str, str], None]) -> str:
+    def _compile(self, write: Callable[[str, str], None]) -> str:
         import ibis
 
         def keep(name: str, schema: Any, query: str) -> Any:
@@ -144,12 +143,6 @@ def _versions(name: str) -> str:
 def _versions_schema(schema: Any, name: str) -> dict[str, Any]:
     keys = ("customer_id", *TABLES[name].key, "known_at")
     return {key: schema[key] for key in keys} | {"superseded_at": "timestamp(6)"}
-
-
-def _schema(folder: TableFolder, name: str) -> Any:
-    import ibis
-
-    return ibis.Schema.from_pyarrow(pq.read_schema(folder.files(name)[0]))
 
 
 class _Tables:

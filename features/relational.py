@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from data_contracts.declare import Table
+from data_contracts.errors import SourceError
+from data_contracts.folder import TableFolder
 from features.aggregates import ZERO_WHEN_EMPTY, Aggregate
 from features.algebra import FeatureSet, Source
 from features.checks import by_depth
@@ -45,6 +50,17 @@ class Relations:
     def present(self, source: Source) -> bool:
         """Whether the lender has the tables of a source."""
         return source.table.name in self.tables and (not source.child or source.child.table.name in self.tables)
+
+
+def schema_of(folder: TableFolder, name: str) -> Any:
+    """Ibis schema of a table as it lies there; `SourceError` where its first file cannot be read."""
+    import ibis
+
+    file = folder.files(name)[0]
+    try:
+        return ibis.Schema.from_pyarrow(pq.read_schema(file))
+    except (pa.ArrowException, OSError) as fault:
+        raise SourceError(f"{file} cannot be read ({fault}); import or simulate the tables again.") from fault
 
 
 def together(relations: Relations, feature_set: FeatureSet) -> dict[str, list[Aggregate]]:

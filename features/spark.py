@@ -21,7 +21,7 @@ from data_contracts.errors import LendwellError, ServiceError, SourceError
 from data_contracts.folder import TableFolder
 from data_contracts.tables import TABLES
 from features.algebra import FeatureSet
-from features.relational import Relations, matrix, versions
+from features.relational import Relations, matrix, schema_of, versions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -119,7 +119,7 @@ def _matrix(spark: SparkSession, folder: TableFolder, feature_set: FeatureSet) -
         return view(name, spark.sql(_sql(table)), table.schema())
 
     used = [name for name in folder.tables if name in feature_set.tables]
-    tables = {name: view(name, _read(spark, folder, name), _schema(folder, name)) for name in used}
+    tables = {name: view(name, _read(spark, folder, name), schema_of(folder, name)) for name in used}
     again = {name: versions(tables[name], TABLES[name]) for name in folder.corrected if name in tables}
     result = spark.sql(_sql(matrix(Relations(tables, again), feature_set, keep)))
     # A constant like 0.5 is a decimal to Spark.
@@ -143,12 +143,6 @@ def _read(spark: SparkSession, folder: TableFolder, name: str) -> DataFrame:
     found = [f"{at}/{file.relative_to(root)}" if at else f"file://{file}" for file in files]
     # Spark takes what it is given for a pattern.
     return spark.read.parquet(*(re.sub(r"([\\*?\[\]{}])", r"\\\1", file) for file in found))
-
-
-def _schema(folder: TableFolder, name: str) -> Any:
-    import ibis
-
-    return ibis.Schema.from_pyarrow(pq.read_schema(folder.files(name)[0]))
 
 
 def _sql(table: Any) -> str:
