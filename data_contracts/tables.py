@@ -94,6 +94,7 @@ APPLICATIONS = Table(
         ),
         _count("children_count", "Children in the household", nullable=True, high=50),
         _count("household_size", "Persons in the household", nullable=True, high=60),
+        _count("dependents_count", "Persons who live on the applicant's income", nullable=True, high=60),
         _text(
             "education",
             "Highest education",
@@ -152,6 +153,7 @@ APPLICATIONS = Table(
         _number(
             "bureau_utilisation", "Share used of all revolving limits, by the bureau", unit="ratio", low=0, high=10
         ),
+        _fen("debt_monthly", "Monthly debt service and costs", nullable=True),
         _number("debt_ratio", "Monthly debt service and costs to monthly income", unit="ratio", low=0, high=1000),
         _count("bureau_late_30_59", "Times 30 to 59 days past due in two years, by the bureau", nullable=True, high=90),
         _count("bureau_late_60_89", "Times 60 to 89 days past due in two years, by the bureau", nullable=True, high=90),
@@ -367,6 +369,12 @@ CARD_MONTHS = Table(
         _count("drawings", "Number of drawings", nullable=True),
         _count("drawings_cash", "Number of cash drawings", nullable=True),
         _count("dpd", "Days past due", nullable=True, unit="days", high=20000),
+        _text(
+            "status",
+            "How the month ended: no debt, paid in full, debt carried on, or past due",
+            nullable=True,
+            categories=("unused", "paid_in_full", "carried", "late"),
+        ),
     ),
     key=("card_id", "occurred_at"),
     use=OWN_CARD,

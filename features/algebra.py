@@ -100,6 +100,14 @@ US_PER_MONTH = 30 * US_PER_DAY
 class FeatureSet:
     """A named, versioned list of features. Its identity is a hash of its declarations.
 
+    Parameters
+    ----------
+    name : str
+    version : int
+    features : tuple of Feature
+    permits : tuple of str
+        Protected columns that it reads all the same, where the law of its lender allows it; reports name them.
+
     Raises
     ------
     DeclarationError
@@ -110,10 +118,11 @@ class FeatureSet:
     name: str
     version: int
     features: tuple[Feature, ...]
+    permits: tuple[str, ...] = ()
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
-        require_sound(self.features)
+        require_sound(self.features, self.permits)
         object.__setattr__(self, "identity", hashlib.sha256(json.dumps(self.spec()).encode()).hexdigest())
 
     @property
@@ -145,4 +154,5 @@ class FeatureSet:
             "version": self.version,
             "sources": [source.spec() for source in self.sources],
             "features": [feature.spec() for feature in self.features],
+            **({"permits": list(self.permits)} if self.permits else {}),
         }

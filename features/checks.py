@@ -17,9 +17,9 @@ _CALCULATING = ("add", "sub", "mul", "div", "abs", "log1p", "decay", "bucket")
 _ORDERED = ("lt", "le", "gt", "ge", "least", "greatest")
 
 
-def require_sound(features: tuple[Feature, ...]) -> None:
-    """Raise `DeclarationError` naming every fault of the declarations, or return."""
-    faults = list(_faults(features))
+def require_sound(features: tuple[Feature, ...], permits: tuple[str, ...] = ()) -> None:
+    """Raise `DeclarationError` naming every fault of the declarations, or return; `permits` as in `FeatureSet`."""
+    faults = list(_faults(features, permits))
     if faults:
         raise DeclarationError("The feature set is declared wrongly:\n" + "\n".join(f"- {fault}" for fault in faults))
 
@@ -56,7 +56,7 @@ def with_references(features: Iterable[Feature], names: Iterable[str]) -> tuple[
     return tuple(feature for feature in by_name.values() if feature.name in needed)
 
 
-def _faults(features: tuple[Feature, ...]) -> Iterator[str]:
+def _faults(features: tuple[Feature, ...], permits: tuple[str, ...]) -> Iterator[str]:
     if not features:
         yield "it has no features"
     for name, times in Counter(feature.name for feature in features).items():
@@ -64,7 +64,12 @@ def _faults(features: tuple[Feature, ...]) -> Iterator[str]:
             yield f"{name}: {times} features have this name"
     names = {feature.name for feature in features}
     for feature in features:
-        yield from (f"{feature.name}: {fault}" for fault in dict.fromkeys(_feature_faults(feature, names)))
+        faults = [*_feature_faults(feature, names), *_protection_faults(feature, permits)]
+        yield from (f"{feature.name}: {fault}" for fault in dict.fromkeys(faults))
+    read = {name for feature in features for name in _protected(feature)}
+    yield from (
+        f"it permits {name!r}, a protected column that it does not read" for name in permits if name not in read
+    )
     try:
         in_order(features)
     except CycleError as cycle:
@@ -87,6 +92,18 @@ def _feature_faults(feature: Feature, names: set[str]) -> Iterator[str]:
     kind = node_type(feature.value)
     if kind not in (*NUMERIC, None):
         yield f"a feature is a number, {feature.value} is {kind}"
+
+
+def _protection_faults(feature: Feature, permits: tuple[str, ...]) -> Iterator[str]:
+    for name in _protected(feature):
+        if name not in permits:
+            yield f"column applications.{name} is a protected attribute and must not become a feature"
+
+
+def _protected(feature: Feature) -> list[str]:
+    """Protected columns that a feature reads."""
+    columns = (declared(part) for part in feature.value.walk())
+    return [column.name for column in columns if column is not None and column.protected]
 
 
 def _aggregate_faults(aggregate: Aggregate) -> Iterator[str]:
@@ -202,8 +219,6 @@ def _column_faults(part: Node, source: str) -> Iterator[str]:
     found = declared(part)
     if found is None:
         yield f"unknown column {owner}.{name}"
-    elif found.protected:
-        yield f"column {owner}.{name} is a protected attribute and must not become a feature"
 
 
 def _family(kind: str | None) -> str | None:

@@ -44,6 +44,8 @@ _CARD_MONTH = {
     "card_id": "CAST(ID AS VARCHAR)",
     **_CUSTOMER,
     **at(_MONTH_ENDS),
+    # C is a month paid off, X one without a debt; 0, up to 29 days past due, does not tell who is late
+    "status": choice("STATUS", {"X": "unused", "C": "paid_in_full", "0": "carried"}, otherwise="late"),
     "dpd": f"CAST({_DPD} AS BIGINT)",  # missing where STATUS is X: there was no debt that could be late
 }
 

@@ -21,7 +21,7 @@ FILE = RawFile(
         ids="row",
         numbers="SeriousDlqin2yrs RevolvingUtilizationOfUnsecuredLines age NumberOfTime30-59DaysPastDueNotWorse "
         "DebtRatio MonthlyIncome NumberOfOpenCreditLinesAndLoans NumberOfTimes90DaysLate "
-        "NumberRealEstateLoansOrLines NumberOfTime60-89DaysPastDueNotWorse",
+        "NumberRealEstateLoansOrLines NumberOfTime60-89DaysPastDueNotWorse NumberOfDependents",
     ),
     optional=("SeriousDlqin2yrs",),
     also=("cs-test",),
@@ -44,6 +44,8 @@ _APPLICATION = {
     # beyond 10 it is an amount, not a share: such borrowers default at 6 %, those between 1 and 2 at 40 %
     "bureau_utilisation": "CASE WHEN RevolvingUtilizationOfUnsecuredLines <= 10 "
     "THEN RevolvingUtilizationOfUnsecuredLines END",
+    "dependents_count": "whole(NumberOfDependents)",
+    "debt_monthly": "fen(CASE WHEN MonthlyIncome > 1 THEN DebtRatio * MonthlyIncome ELSE DebtRatio END)",
     # without an income, or with one of 0 or 1, the column holds the debt itself
     "debt_ratio": "CASE WHEN MonthlyIncome > 1 THEN DebtRatio END",
     "bureau_late_30_59": _times_late("NumberOfTime30-59DaysPastDueNotWorse"),

@@ -60,6 +60,8 @@ _CARD_MONTH = {
     "balance": "fen(bill)",
     "paid": "fen(paid)",
     "dpd": "30 * whole(greatest(months_late, 0))",  # -2 no consumption, -1 paid in full, 0 revolving: none is late
+    "status": "CASE months_late WHEN -2 THEN 'unused' WHEN -1 THEN 'paid_in_full' WHEN 0 THEN 'carried' "
+    "ELSE CASE WHEN months_late > 0 THEN 'late' END END",
 }
 
 _OUTCOME = {

@@ -10,7 +10,17 @@ from typing import Any, Self
 import numpy as np
 import xgboost
 
-from training.estimator import FitError, Floats, Integers, RowClassifier, inner_split, read_json, spread, write_json
+from training.estimator import (
+    FitError,
+    Floats,
+    Integers,
+    RowClassifier,
+    checked_weights,
+    inner_split,
+    read_json,
+    spread,
+    write_json,
+)
 
 _MANY = 1000
 _LARGEST = float(np.finfo(np.float32).max)
@@ -93,7 +103,7 @@ class BoostedClassifier(RowClassifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> Self:
         """Find the number of rounds on held-out rows, then train every seed on all rows.
 
         Parameters
@@ -104,6 +114,8 @@ class BoostedClassifier(RowClassifier):
             Two classes; the second in order is the bad one.
         groups : array, shape (n,), optional
             Rows of one group (a customer) stay on one side of the inner split.
+        sample_weight : array, shape (n,), optional
+            How much each row counts, 0 for not at all; all alike by default.
 
         Raises
         ------
@@ -111,9 +123,10 @@ class BoostedClassifier(RowClassifier):
             One class only, too few rows, infinite values, or a risk direction for an unknown feature.
         """
         rows, labels = self._start_fit(X, y)
+        each = checked_weights(sample_weight, labels)
         params = self._training_params()
-        self.rounds_ = self._rounds(params, rows, labels, groups)
-        matrix = xgboost.QuantileDMatrix(_float32(rows), labels, max_bin=self.max_bin, nthread=self.n_jobs)
+        self.rounds_ = self._rounds(params, rows, labels, groups, each)
+        matrix = self._matrix(rows, labels, each)
         self.boosters_ = [
             xgboost.train({**params, "seed": self.random_state + k}, matrix, self.rounds_) for k in range(self.n_seeds)
         ]
@@ -182,15 +195,23 @@ class BoostedClassifier(RowClassifier):
             for booster in self.boosters_ if more else ():
                 booster.set_param({"nthread": 1})
 
-    def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any) -> int:
+    def _matrix(
+        self, rows: Floats, labels: Integers, each: Floats | None, at: Any = slice(None)
+    ) -> xgboost.QuantileDMatrix:
+        weight = None if each is None else each[at]
+        return xgboost.QuantileDMatrix(
+            _float32(rows[at]), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
+        )
+
+    def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any, each: Floats | None) -> int:
         if not self.early_stopping_rounds:
             return self.n_estimators
         train, held = inner_split(labels, self.inner_share, self.random_state, groups)
-        seen = xgboost.QuantileDMatrix(_float32(rows[train]), labels[train], max_bin=self.max_bin, nthread=self.n_jobs)
-        unseen = xgboost.DMatrix(_float32(rows[held]), labels[held], nthread=self.n_jobs)
+        weight = None if each is None else each[held]
+        unseen = xgboost.DMatrix(_float32(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
         booster = xgboost.train(
             {**params, "seed": self.random_state},
-            seen,
+            self._matrix(rows, labels, each, train),
             self.n_estimators,
             evals=[(unseen, "held")],
             early_stopping_rounds=self.early_stopping_rounds,

@@ -35,9 +35,9 @@ class PlattCalibrator:
         return self.slope * np.asarray(log_odds, dtype=np.float64) + self.intercept
 
     @classmethod
-    def fit(cls, log_odds: Floats, y: Integers) -> PlattCalibrator:
+    def fit(cls, log_odds: Floats, y: Integers, sample_weight: Floats | None = None) -> PlattCalibrator:
         """Fit by log loss."""
-        slope, intercept = fit_log_odds(np.asarray(log_odds)[:, None], y)
+        slope, intercept = fit_log_odds(np.asarray(log_odds)[:, None], y, sample_weight)
         return cls(float(slope[0]), intercept)
 
 
@@ -60,9 +60,9 @@ class BetaCalibrator:
         return self.a * low + self.b * high + self.c  # type: ignore[no-any-return]
 
     @classmethod
-    def fit(cls, log_odds: Floats, y: Integers) -> BetaCalibrator:
+    def fit(cls, log_odds: Floats, y: Integers, sample_weight: Floats | None = None) -> BetaCalibrator:
         """Fit by log loss."""
-        (a, b), c = fit_log_odds(_beta_terms(log_odds), y)
+        (a, b), c = fit_log_odds(_beta_terms(log_odds), y, sample_weight)
         return cls(float(a), float(b), c)
 
 
@@ -88,12 +88,13 @@ class IsotonicCalibrator:
         return np.interp(z, self.knots, self.values) + beyond
 
     @classmethod
-    def fit(cls, log_odds: Floats, y: Integers) -> IsotonicCalibrator:
+    def fit(cls, log_odds: Floats, y: Integers, sample_weight: Floats | None = None) -> IsotonicCalibrator:
         """Fit by the pool-adjacent-violators algorithm; shares of 0 and 1 are held half a loan away from the edge."""
         order = np.argsort(log_odds, kind="stable")
         z, unique = np.unique(np.asarray(log_odds, dtype=np.float64)[order], return_inverse=True)
-        rows = np.bincount(unique)
-        share = isotonic_regression(np.bincount(unique, weights=y[order]) / rows, sample_weight=rows)
+        each = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[order]
+        rows = np.bincount(unique, weights=each)
+        share = isotonic_regression(np.bincount(unique, weights=each * y[order]) / rows, sample_weight=rows)
         edge = 1.0 / (2.0 * len(y))
         levels, step = np.unique(np.clip(share, edge, 1.0 - edge), return_inverse=True)
         middle = np.bincount(step, weights=z * rows) / np.bincount(step, weights=rows)
@@ -113,7 +114,13 @@ class CalibratorChoice:
 
 
 def choose_calibrator(
-    log_odds: Floats, y: Integers, *, groups: Any = None, n_folds: int = 5, seed: int = 0
+    log_odds: Floats,
+    y: Integers,
+    *,
+    groups: Any = None,
+    sample_weight: Floats | None = None,
+    n_folds: int = 5,
+    seed: int = 0,
 ) -> CalibratorChoice:
     """Choose among Platt, beta and isotonic by out-of-fold log loss; of equals the simplest wins.
 
@@ -127,6 +134,8 @@ def choose_calibrator(
         1 = bad.
     groups : array, shape (n,), optional
         Rows of one group stay in one fold.
+    sample_weight : ndarray, shape (n,), optional
+        How much each row counts; all alike by default.
     n_folds, seed : int
         Folds of the comparison.
 
@@ -150,22 +159,23 @@ def choose_calibrator(
     unseen = {kind: np.empty(len(y)) for kind in candidates}
     for train, test in class_folds(y, n_folds, seed, groups, use="choosing the calibrator"):
         for kind, calibrator in candidates.items():
-            unseen[kind][test] = calibrator.fit(log_odds[train], y[train])(log_odds[test])
-    loss = {kind: log_loss(z, y) for kind, z in unseen.items()}
+            within = None if sample_weight is None else sample_weight[train]
+            unseen[kind][test] = calibrator.fit(log_odds[train], y[train], within)(log_odds[test])
+    loss = {kind: log_loss(z, y, sample_weight) for kind, z in unseen.items()}
     chosen = min(loss, key=lambda kind: (round(loss[kind], 6), list(loss).index(kind)))
-    return CalibratorChoice(CALIBRATORS[chosen].fit(log_odds, y), loss)
+    return CalibratorChoice(CALIBRATORS[chosen].fit(log_odds, y, sample_weight), loss)
 
 
-def log_loss(log_odds: Floats, y: Integers) -> float:
-    """Mean log loss of log-odds, finite for any finite input.
+def log_loss(log_odds: Floats, y: Integers, sample_weight: Floats | None = None) -> float:
+    """Mean log loss of log-odds, weighted where weights are given; finite for any finite input.
 
     >>> round(log_loss(np.array([0.0]), np.array([1])), 6)
     0.693147
     """
-    return float(np.mean(np.logaddexp(0.0, log_odds) - y * log_odds))
+    return float(np.average(np.logaddexp(0.0, log_odds) - y * log_odds, weights=sample_weight))
 
 
-def fit_log_odds(terms: Floats, y: Integers) -> tuple[Floats, float]:
+def fit_log_odds(terms: Floats, y: Integers, sample_weight: Floats | None = None) -> tuple[Floats, float]:
     """Weights >= 0 and intercept of `terms @ weights + intercept` with the least log loss.
 
     Parameters
@@ -175,6 +185,8 @@ def fit_log_odds(terms: Floats, y: Integers) -> tuple[Floats, float]:
         constant ones are stretched without bound.
     y : ndarray of 0/1, shape (n,)
         1 = bad.
+    sample_weight : ndarray, shape (n,), optional
+        How much each row counts; all alike by default.
 
     Returns
     -------
@@ -187,12 +199,14 @@ def fit_log_odds(terms: Floats, y: Integers) -> tuple[Floats, float]:
     scale = np.maximum(terms.std(axis=0), 1e-9)
     centre = terms.mean(axis=0)
     scaled = (terms - centre) / scale
-    odds = np.log(max(float(y.mean()), 1e-9) / max(1.0 - float(y.mean()), 1e-9))
+    each = np.full(len(y), 1.0 / len(y)) if sample_weight is None else sample_weight / np.sum(sample_weight)
+    bad = float(each @ y)
+    odds = np.log(max(bad, 1e-9) / max(1.0 - bad, 1e-9))
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         z = scaled @ parameters[:-1] + parameters[-1]
-        error = 0.5 * (1.0 + np.tanh(z / 2.0)) - y
-        return log_loss(z, y), np.append(scaled.T @ error, error.sum()) / len(y)
+        error = each * (0.5 * (1.0 + np.tanh(z / 2.0)) - y)
+        return log_loss(z, y, each), np.append(scaled.T @ error, error.sum())
 
     start = np.append(scale / n_terms, odds)
     bounds = [(0.0, _STEEPEST * s) for s in scale] + [(-_FARTHEST, _FARTHEST)]

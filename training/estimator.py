@@ -16,7 +16,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from data_contracts.errors import TrainingError
 
@@ -185,6 +185,18 @@ def class_folds(
         if any(len(np.unique(y[rows])) < 2 for rows in (train, test)):
             raise FitError(f"{use}: a fold of the groups holds one class only; add rows or merge groups")
         yield train, test
+
+
+def checked_weights(sample_weight: Any, labels: Integers) -> Floats | None:
+    """Weights of rows as float64, None where there are none; `FitError` unless both classes have some above 0."""
+    if sample_weight is None:
+        return None
+    try:
+        weights: Floats = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
+    except ValueError as error:
+        raise FitError(str(error)) from error
+    binary_labels(labels[weights > 0])
+    return weights
 
 
 def inner_split(y: Integers, share: float, seed: int, groups: Any = None) -> tuple[Integers, Integers]:

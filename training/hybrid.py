@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -28,6 +29,7 @@ from training.estimator import (
     Floats,
     Integers,
     RowClassifier,
+    checked_weights,
     class_folds,
     json_values,
     probabilities,
@@ -116,6 +118,7 @@ class HybridClassifier(RowClassifier):
         *,
         sequences: EventSequences | None = None,
         groups: Any = None,
+        sample_weight: Any = None,
         progress: Progress | None = None,
     ) -> Self:
         """Train the parts out of fold, fit weights and calibrator there, then train what counts on all rows.
@@ -130,6 +133,8 @@ class HybridClassifier(RowClassifier):
             Raw events of the same rows; without them there is no sequence part.
         groups : array, shape (n,), optional
             Rows of one group (a customer) never stand on both sides of any split.
+        sample_weight : array, shape (n,), optional
+            How much each row counts, 0 for not at all; all alike by default.
         progress : callable, optional
             Called with what is being trained and the share of the whole that is done.
 
@@ -143,12 +148,17 @@ class HybridClassifier(RowClassifier):
             raise FitError(f"there are {len(sequences)} sequences for {len(rows)} rows; give one per row")
         # Rows that were checked once; the parts see the names of the features again, for the risk directions.
         table = pd.DataFrame(rows, columns=self._names()) if hasattr(self, "feature_names_in_") else rows
+        data = _Data(table, labels, sequences, groups, checked_weights(sample_weight, labels))
         tried = self._declared_parts(sequences)
         steps = _Steps(progress, (self.n_folds + 1) * len(tried))
-        self.oof_log_odds_ = self._out_of_fold(tried, table, labels, sequences, groups, steps)
-        self._blend(labels)
+        self.oof_log_odds_ = self._out_of_fold(tried, data, steps)
+        self._blend(labels, data.sample_weight)
         choice = choose_calibrator(
-            self.oof_log_odds_["blend"].to_numpy(), labels, groups=groups, seed=self.random_state
+            self.oof_log_odds_["blend"].to_numpy(),
+            labels,
+            groups=groups,
+            sample_weight=data.sample_weight,
+            seed=self.random_state,
         )
         self.calibrator_, self.calibration_log_loss_ = choice.calibrator, choice.log_loss
         self.oof_log_odds_["calibrated"] = self.calibrator_(self.oof_log_odds_["blend"].to_numpy())
@@ -156,7 +166,7 @@ class HybridClassifier(RowClassifier):
 
         def fit_on_all(name: str) -> Part:
             step = steps.next(f"{name}: all rows")
-            part = _fit_part(clone(tried[name]), table, labels, sequences, groups, step)
+            part = _fit_part(clone(tried[name]), data, step)
             step(1.0)
             return part
 
@@ -246,27 +256,16 @@ class HybridClassifier(RowClassifier):
             raise FitError("no part is left to train; give at least boosted or tabular_net")
         return tried
 
-    def _out_of_fold(
-        self,
-        tried: dict[str, Part],
-        table: Any,
-        labels: Integers,
-        sequences: EventSequences | None,
-        groups: Any,
-        steps: _Steps,
-    ) -> pd.DataFrame:
-        out = {name: np.full(len(labels), np.nan) for name in tried}
-        groups = None if groups is None else np.asarray(groups)
+    def _out_of_fold(self, tried: dict[str, Part], data: _Data, steps: _Steps) -> pd.DataFrame:
+        out = {name: np.full(len(data.labels), np.nan) for name in tried}
         use = "the hybrid, which splits for its folds and again for early stopping,"
-        folds = list(class_folds(labels, self.n_folds, self.random_state, groups, least=4, use=use))
+        folds = list(class_folds(data.labels, self.n_folds, self.random_state, data.groups, least=4, use=use))
 
         def fit_fold(name: str, fold: int) -> None:
-            train, test = folds[fold]
-            within = None if groups is None else groups[train]
-            events = (None, None) if sequences is None else (sequences.take(train), sequences.take(test))
+            train, test = (data.take(rows) for rows in folds[fold])
             step = steps.next(f"{name}: fold {fold + 1} of {len(folds)}")
-            fitted = _fit_part(clone(tried[name]), _take(table, train), labels[train], events[0], within, step)
-            out[name][test] = _part_log_odds(fitted, _take(table, test), events[1])
+            fitted = _fit_part(clone(tried[name]), train, step)
+            out[name][folds[fold][1]] = _part_log_odds(fitted, test.table, test.sequences)
             step(1.0)
 
         self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried])
@@ -286,20 +285,21 @@ class HybridClassifier(RowClassifier):
                 done.result()
         return [found[task] for task in tasks]
 
-    def _blend(self, labels: Integers) -> None:
+    def _blend(self, labels: Integers, each: Floats | None = None) -> None:
         """Fit weights and intercept; while a part counts for nothing, drop the weakest and fit again."""
         parts = self.oof_log_odds_
         kept = list(parts.columns)
         self.weights_ = dict.fromkeys(kept, 0.0)
-        weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels)
+        weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels, each)
         while len(kept) > 1 and min(weights) < LEAST_WEIGHT:
             # Where nothing predicts, all weights are 0: then the part that is most wrong goes first.
-            weakest = min(range(len(kept)), key=lambda k: (weights[k], -log_loss(parts[kept[k]].to_numpy(), labels)))
+            losses = [log_loss(parts[name].to_numpy(), labels, each) for name in kept]
+            weakest = min(range(len(kept)), key=lambda k: (weights[k], -losses[k]))
             name, weight = kept.pop(weakest), weights[weakest]
             self.dropped_[name] = (
                 f"weight {weight:.4f} beside {', '.join(kept)} is below {LEAST_WEIGHT}: it adds nothing"
             )
-            weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels)
+            weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels, each)
         self.weights_ |= {name: float(weight) for name, weight in zip(kept, weights, strict=True)}
         self.oof_log_odds_["blend"] = self.intercept_ + parts[kept].to_numpy() @ weights
 
@@ -328,21 +328,37 @@ class _Steps:
             self.tell(text, min(1.0, sum(self.shares.values()) / self.total))
 
 
-def _fit_part(
-    part: Part,
-    table: Any,
-    labels: Integers,
-    sequences: EventSequences | None,
-    groups: Any,
-    progress: Callable[[float], None],
-) -> Part:
+@dataclass(frozen=True)
+class _Data:
+    """Rows to train on: features, labels, events, groups and weights of the same rows."""
+
+    table: Any
+    labels: Integers
+    sequences: EventSequences | None
+    groups: Any
+    sample_weight: Floats | None
+
+    def take(self, rows: Integers) -> _Data:
+        """The given rows."""
+        table = self.table.iloc[rows] if isinstance(self.table, pd.DataFrame) else self.table[rows]
+        return _Data(
+            table,
+            self.labels[rows],
+            None if self.sequences is None else self.sequences.take(rows),
+            None if self.groups is None else np.asarray(self.groups)[rows],
+            None if self.sample_weight is None else self.sample_weight[rows],
+        )
+
+
+def _fit_part(part: Part, data: _Data, progress: Callable[[float], None]) -> Part:
+    given: dict[str, Any] = {"groups": data.groups, "sample_weight": data.sample_weight}
     if isinstance(part, SequenceNetClassifier):
-        if sequences is None:
+        if data.sequences is None:
             raise FitError("the sequence net needs sequences")
-        return part.fit(sequences, labels, groups=groups, progress=progress)
+        return part.fit(data.sequences, data.labels, progress=progress, **given)
     if isinstance(part, TabularNetClassifier):
-        return part.fit(table, labels, groups=groups, progress=progress)
-    return part.fit(table, labels, groups=groups)
+        return part.fit(data.table, data.labels, progress=progress, **given)
+    return part.fit(data.table, data.labels, **given)
 
 
 def _part_log_odds(part: Part, rows: Any, sequences: EventSequences | None) -> Floats:
@@ -351,7 +367,3 @@ def _part_log_odds(part: Part, rows: Any, sequences: EventSequences | None) -> F
     if sequences is None:
         raise FitError("this model was trained with sequences of events; give the sequences of the same rows")
     return part.log_odds(sequences)
-
-
-def _take(table: Any, rows: Integers) -> Any:
-    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]

@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from data_contracts.errors import BundleError
-from training.estimator import Integers
+from training.estimator import Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def train(
     split: tuple[Integers, Integers],
     schedule: Schedule,
     progress: Callable[[float], None] | None = None,
+    sample_weight: Floats | None = None,
 ) -> int:
     """Train `net` in place and leave it as it was in its best epoch.
 
@@ -84,6 +85,8 @@ def train(
         Steps and when to stop.
     progress : callable, optional
         Called with the share of `max_epochs` that is done.
+    sample_weight : ndarray, shape (n,), optional
+        How much each row counts; all alike by default.
 
     Returns
     -------
@@ -92,24 +95,23 @@ def train(
     """
     seen, held = split
     target = torch.as_tensor(y, dtype=torch.float32)
+    each = torch.ones(len(y)) if sample_weight is None else torch.as_tensor(sample_weight, dtype=torch.float32)
     optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith("output.bias"):  # start at the prior, so that no step is spent on finding it
-                parameter.add_(torch.logit(target[torch.as_tensor(seen)].mean()))
+                rows = torch.as_tensor(seen)
+                parameter.add_(torch.logit((each[rows] * target[rows]).sum() / each[rows].sum()))
     best, best_epoch, kept = float("inf"), 0, copy.deepcopy(net.state_dict())
     for epoch in range(1, schedule.max_epochs + 1):
         net.train()
         for batch in _batches(seen, schedule.batch_size):
-            predicted = logits(batch)
-            wanted = target[torch.as_tensor(batch)]
-            wanted = wanted if predicted.ndim == 1 else wanted[:, None].expand_as(predicted)
-            loss = nn.functional.binary_cross_entropy_with_logits(predicted, wanted)
+            loss = _loss(logits(batch), target, each, batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
-        judged = _held_out_loss(net, logits, target, held)
+        judged = _held_out_loss(net, logits, target, each, held)
         if judged < best - 1e-6:
             best, best_epoch, kept = judged, epoch, copy.deepcopy(net.state_dict())
         if progress is not None:
@@ -142,10 +144,20 @@ def _batches(rows: Integers, size: int) -> Iterator[Integers]:
     yield from np.array_split(order, max(1, round(len(order) / size)))
 
 
-def _held_out_loss(net: nn.Module, logits: Callable[[Integers], Tensor], target: Tensor, held: Integers) -> float:
+def _loss(predicted: Tensor, target: Tensor, each: Tensor, rows: Integers) -> Tensor:
+    """Weighted mean log loss of some rows, over members where there are several."""
+    at = torch.as_tensor(rows)
+    wanted, weight = target[at], each[at]
+    if predicted.ndim > 1:
+        wanted, weight = wanted[:, None].expand_as(predicted), weight[:, None].expand_as(predicted)
+    return nn.functional.binary_cross_entropy_with_logits(predicted, wanted, weight, reduction="sum") / weight.sum()
+
+
+def _held_out_loss(
+    net: nn.Module, logits: Callable[[Integers], Tensor], target: Tensor, each: Tensor, held: Integers
+) -> float:
     net.eval()
     with torch.no_grad():
         parts = [logits(rows) for rows in np.array_split(held, max(1, len(held) // 4096))]
         predicted = torch.cat([part if part.ndim == 1 else part.mean(dim=1) for part in parts])
-        wanted = target[torch.as_tensor(held)]
-        return float(nn.functional.binary_cross_entropy_with_logits(predicted, wanted))
+        return float(_loss(predicted, target, each, held))

@@ -60,7 +60,7 @@ class Registry:
     def __init__(self, tracking_uri: str, artifacts: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
-        self.tracking_uri = _with_driver(tracking_uri)
+        self.tracking_uri = with_driver(tracking_uri)
         self.artifacts = artifacts
         if self.tracking_uri.startswith("sqlite:///"):
             Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -225,8 +225,14 @@ def download_bundle(tracking_uri: str, name: str, alias_or_version: str, into: P
     return registry.download(found, into / f"{found.name}-{found.version}")
 
 
-def _with_driver(uri: str) -> str:
-    """PostgreSQL through psycopg 3, which the lock has, unless the URL names a driver."""
+def with_driver(uri: str) -> str:
+    """PostgreSQL through psycopg 3, which the lock has, unless the URL names a driver.
+
+    Examples
+    --------
+    >>> with_driver("postgresql://reader@host/runs"), with_driver("sqlite:///runs.db")
+    ('postgresql+psycopg://reader@host/runs', 'sqlite:///runs.db')
+    """
     for scheme in ("postgresql://", "postgres://"):
         if uri.startswith(scheme):
             return "postgresql+psycopg://" + uri.removeprefix(scheme)

@@ -20,6 +20,7 @@ from training.estimator import (
     FitError,
     Floats,
     binary_labels,
+    checked_weights,
     inner_split,
     json_values,
     probabilities,
@@ -129,6 +130,7 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         y: Any,
         *,
         groups: Any = None,
+        sample_weight: Any = None,
         progress: Callable[[float], None] | None = None,
     ) -> Self:
         """Train until held-out histories stop gaining.
@@ -141,6 +143,8 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
             Two classes; the second in order is the bad one.
         groups : array, shape (n,), optional
             Rows of one group stay on one side of the inner split.
+        sample_weight : array, shape (n,), optional
+            How much each row counts, 0 for not at all; all alike by default.
         progress : callable, optional
             Called with the share of the work that is done at most.
 
@@ -154,13 +158,14 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
             raise FitError(f"there are {len(sequences)} sequences for {len(labels)} labels; give one per row")
         check_classification_targets(labels)
         self.classes_, binary = binary_labels(labels)
+        each = checked_weights(sample_weight, binary)
         self.sources_, self.kinds_ = tuple(sequences.sources), tuple(sequences.kinds)
         inputs = self._tensors(sequences, torch.float32)
         split = inner_split(binary, self.inner_share, self.random_state, groups)
         schedule = Schedule(self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience)
         with seeded(self.random_state, self.n_jobs):
             net = self._net()
-            train(net, lambda rows: net(*_trimmed(inputs, rows)), binary, split, schedule, progress)
+            train(net, lambda rows: net(*_trimmed(inputs, rows)), binary, split, schedule, progress, each)
         self.net_ = net
         return self
 

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from tabm import TabM
 from torch import Tensor, nn
 
-from training.estimator import Floats, Integers, RowClassifier, inner_split, read_json, write_json
+from training.estimator import Floats, Integers, RowClassifier, checked_weights, inner_split, read_json, write_json
 from training.net import Schedule, read_net, seeded, threads, train, write_net
 
 _ROWS_AT_ONCE = 64  # what these rows need stays in the cache
@@ -153,7 +153,15 @@ class TabularNetClassifier(RowClassifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, progress: Callable[[float], None] | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Self:
         """Learn the ranks of the features, then train until held-out rows stop gaining.
 
         Parameters
@@ -164,6 +172,8 @@ class TabularNetClassifier(RowClassifier):
             Two classes; the second in order is the bad one.
         groups : array, shape (n,), optional
             Rows of one group stay on one side of the inner split.
+        sample_weight : array, shape (n,), optional
+            How much each row counts, 0 for not at all; all alike by default.
         progress : callable, optional
             Called with the share of the work that is done at most.
 
@@ -173,6 +183,7 @@ class TabularNetClassifier(RowClassifier):
             One class only, too few rows, or infinite values.
         """
         rows, labels = self._start_fit(X, y)
+        each = checked_weights(sample_weight, labels)
         self.columns_ = _varying(rows)
         self.normalizer_ = QuantileNormalizer.learn(rows[:, self.columns_])
         scores = self.normalizer_.transform(rows[:, self.columns_])
@@ -184,7 +195,7 @@ class TabularNetClassifier(RowClassifier):
             with seeded(self.random_state + k, self.n_jobs):
                 net = self._net()
                 step = None if progress is None else _shifted(progress, k, self.n_seeds)
-                train(net, _logits(net, inputs), labels, split, schedule, step)
+                train(net, _logits(net, inputs), labels, split, schedule, step, each)
             self.nets_.append(net)
         return self
 

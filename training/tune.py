@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import socket
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +18,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from data_contracts.errors import DeclarationError, TrainingError
+from data_contracts.messages import Warned
 from training.boosted import BoostedClassifier
 from training.estimator import Integers, binary_labels, class_folds
 
@@ -33,15 +39,63 @@ TUNABLE = (
 )
 _FOLDS_AT_ONCE = 2
 _WHOLE = ("max_depth", "max_bin", "n_estimators")
+_WORKER = "worker"
+_BEAT_SECONDS = 10
+_SILENT_SECONDS = 60
+_OPENING_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a search found: parameters for `BoostedClassifier`, their mean AUC over the folds, and every trial."""
+    """What a search found.
+
+    Parameters
+    ----------
+    best_params : dict
+        Parameters for `BoostedClassifier`.
+    best_auc : float
+        Their mean AUC over the folds.
+    trials : DataFrame
+        Every trial of the study, one a row: `number`, `value` (mean AUC), `state`, `params_...`, times.
+    importances : dict of str to float
+        Share of the variance of the AUC that each parameter explains, largest first (fANOVA); empty where fewer than
+        two trials finished or all came out the same.
+    """
 
     best_params: dict[str, Any]
     best_auc: float
     trials: pd.DataFrame
+    importances: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Trials by how they ended: `complete`, `pruned`, `fail`, `running`."""
+        ended = self.trials["state"].str.lower().value_counts()
+        return {str(state): int(count) for state, count in ended.items()}
+
+    @property
+    def warnings(self) -> list[Warned]:
+        """What to know before the parameters are used."""
+        found = []
+        if self.best_auc <= 0.5:
+            found.append(
+                Warned(
+                    code="search_found_nothing",
+                    zh=f"最优参数的 AUC 为 {self.best_auc:.4f}，不高于随机排序 (0.5)：请检查目标、特征与样本量。",
+                    en=f"The best parameters have an AUC of {self.best_auc:.4f}, no better than chance (0.5): look at "
+                    "the target, the features and the number of rows.",
+                )
+            )
+        finished = self.counts.get("complete", 0)
+        if finished < 2:
+            found.append(
+                Warned(
+                    code="search_too_short",
+                    zh=f"仅完成 {finished} 次试验，无从比较：请提高 --trials 或 --seconds。",
+                    en=f"Only {finished} trial finished, so nothing was compared: raise --trials or --seconds.",
+                )
+            )
+        return found
 
 
 def check_space(space: Mapping[str, Any]) -> None:
@@ -105,7 +159,9 @@ def tune(
         Inner folds, and the seed of folds and search.
     storage : str, optional
         URL of Optuna's storage (`sqlite:///tune.db`, `postgresql://...`); None keeps the study in memory. A study that
-        was interrupted goes on from its finished trials.
+        was interrupted goes on from its finished trials; what an interrupted process left running is marked as
+        failed. Several processes may work on one study at once, each with its own call; on PostgreSQL, from several
+        machines.
     study_name : str, default "boosted"
         Name of the study in the storage.
     progress : callable, optional
@@ -129,19 +185,28 @@ def tune(
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        study = _study(space, np.shape(X), storage, study_name, random_state)
-        finished = len(_finished(study))
-        left = None if n_trials is None else n_trials - finished
-        if left is None or left > 0:
-            study.optimize(
-                _Objective(X, labels, groups, folds, space, base or BoostedClassifier(), random_state),
-                n_trials=left,
-                timeout=seconds,
-                callbacks=[_Progress(progress, n_trials, seconds)] if progress else None,
+        with _storage_reported(storage):
+            study = _study(space, np.shape(X), storage, study_name)
+            _end_what_was_left(study)
+            if n_trials is None or len(_finished(study)) < n_trials:
+                # Whoever works on the study counts towards its trials, so each call asks again after each trial.
+                ending = [optuna.study.MaxTrialsCallback(n_trials, states=_ended())] if n_trials else []
+                telling = [_Progress(progress, n_trials, seconds)] if progress else []
+                study.optimize(
+                    _Objective(X, labels, groups, folds, space, base or BoostedClassifier(), random_state),
+                    timeout=seconds,
+                    callbacks=[*ending, *telling],
+                )
+            if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
+                raise TrainingError("no trial of the tuning finished; raise n_trials or seconds")
+            return Tuning(
+                dict(study.best_params),
+                float(study.best_value),
+                study.trials_dataframe(
+                    attrs=("number", "value", "datetime_start", "datetime_complete", "duration", "params", "state")
+                ),
+                _importances(study, random_state),
             )
-        if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
-            raise TrainingError("no trial of the tuning finished; raise n_trials or seconds")
-        return Tuning(dict(study.best_params), float(study.best_value), study.trials_dataframe())
     finally:
         optuna.logging.set_verbosity(level)
 
@@ -166,6 +231,10 @@ class _Objective:
     def __call__(self, trial: optuna.Trial) -> float:
         import optuna
 
+        trial.set_user_attr(_WORKER, _this_process())
+        # What a trial draws hangs on its number: neither a resumed search nor a second worker draws the same again.
+        seed = int(np.random.SeedSequence([self.random_state, trial.number]).generate_state(1)[0])
+        trial.study.sampler = optuna.samplers.TPESampler(seed=seed)
         suggested = {name: _suggest(trial, name, declared) for name, declared in self.space.items()}
         scores: list[float] = []
         with ThreadPoolExecutor(_FOLDS_AT_ONCE) as pool:
@@ -210,36 +279,113 @@ class _Progress:
         self.tell(f"tuning: trial {done}, {best}", min(1.0, max(shares)))
 
 
-def _study(
-    space: Mapping[str, Any], shape: tuple[int, ...], storage: str | None, name: str, random_state: int
-) -> optuna.Study:
+def _study(space: Mapping[str, Any], shape: tuple[int, ...], storage: str | None, name: str) -> optuna.Study:
     """Open or create the study; a study of another space or of other rows is refused."""
     import optuna
 
-    try:
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=0),
-        )
-    except Exception as error:  # SQLAlchemy and the database drivers raise their own
-        raise TrainingError(f"the storage of the tuning cannot be opened ({error}); check its URL") from error
+    study = optuna.create_study(
+        storage=None if storage is None else _opened(storage),
+        study_name=name,
+        direction="maximize",
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=0),
+    )
     made_for = json.dumps({"space": space, "rows": shape[0], "features": shape[1]}, sort_keys=True, default=str)
     if study.user_attrs.get("made_for", made_for) != made_for:
         raise TrainingError(f"the study {name!r} was made with another space or other rows; give another study_name")
     study.set_user_attr("made_for", made_for)
-    # A resumed search must not draw the first trials again, so the seed moves on with the trials that are there.
-    study.sampler = optuna.samplers.TPESampler(seed=random_state + len(study.get_trials(deepcopy=False)))
     return study
 
 
-def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _opened(url: str) -> optuna.storages.RDBStorage:
+    """Optuna's storage, in which running trials give a sign of life; tables that two workers lay out at once are one's."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from training.registry import with_driver
+
+    for attempt in range(1, _OPENING_ATTEMPTS + 1):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return optuna.storages.RDBStorage(
+                    with_driver(url), heartbeat_interval=_BEAT_SECONDS, grace_period=_SILENT_SECONDS
+                )
+        except SQLAlchemyError as fault:
+            if attempt == _OPENING_ATTEMPTS or "already exists" not in str(fault):
+                raise
+            time.sleep(0.2 * attempt)
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _storage_reported(url: str | None) -> Iterator[None]:
+    """One clear error where the storage is not there, or fails while it is used."""
+    from optuna.exceptions import OptunaError, StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, ImportError) as fault:
+        cause = fault.__cause__ if isinstance(fault, StorageInternalError) and fault.__cause__ else fault
+        first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        place = "" if url is None else f" at {url.rsplit('@', 1)[-1]}"
+        raise TrainingError(
+            f"The storage of the tuning{place} cannot be used: {first_line}. Check --storage, that it runs and has room."
+        ) from fault
+    except OptunaError as fault:
+        raise TrainingError(f"The search cannot go on: {fault}.") from fault
+
+
+def _end_what_was_left(study: optuna.Study) -> None:
+    """Mark as failed what processes of this machine that are no more left running; others by their missing heartbeat."""
     import optuna
 
-    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    return study.get_trials(deepcopy=False, states=states)
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        if _is_gone(trial.user_attrs.get(_WORKER)):
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
+
+
+def _this_process() -> dict[str, Any]:
+    import psutil
+
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+
+
+def _is_gone(worker: Mapping[str, Any] | None) -> bool:
+    """Whether a trial's process ran on this machine and has ended."""
+    import psutil
+
+    if worker is None or worker["host"] != socket.gethostname():
+        return False
+    try:
+        return bool(abs(psutil.Process(worker["pid"]).create_time() - worker["started"]) > 1.0)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _importances(study: optuna.Study, random_state: int) -> dict[str, float]:
+    """Share of the AUC's variance that each parameter explains; none where there is nothing to compare."""
+    import optuna
+
+    values = {trial.value for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))}
+    if len(values) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=random_state)
+    return {
+        name: float(share)
+        for name, share in optuna.importance.get_param_importances(study, evaluator=evaluator).items()
+    }
+
+
+def _ended() -> tuple[optuna.trial.TrialState, ...]:
+    import optuna
+
+    return (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=_ended())
 
 
 def _suggest(trial: optuna.Trial, name: str, declared: Mapping[str, Any]) -> Any:

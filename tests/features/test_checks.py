@@ -162,6 +162,13 @@ def test_a_fault_of_the_words_is_named(overrides: dict[str, Any], fault: str) ->
     assert faults(declared(count(inquiries), **overrides)) == [f"odd: {fault}"]
 
 
+def test_a_protected_column_is_read_only_where_the_set_says_so() -> None:
+    age = declared(application("age_years"))
+    assert FeatureSet("set", 1, (age,), permits=("age_years",)).spec()["permits"] == ["age_years"]
+    with pytest.raises(DeclarationError, match="it permits 'gender', a protected column that it does not read"):
+        FeatureSet("set", 1, (age,), permits=("age_years", "gender"))
+
+
 def test_a_set_of_nothing() -> None:
     assert faults() == ["it has no features"]
 

@@ -73,6 +73,7 @@ def test_real_borrowers_keep_every_row_and_meet_the_contract(real_data: Path) ->
     assert {name: rows for name, rows in missing.items() if rows} == {
         "income_monthly": 23764,
         "age_years": 1,
+        "dependents_count": 3154,
         "bureau_utilisation": 190,
         "debt_ratio": 23764 + 1314 + 491,
         "bureau_late_30_59": 219,

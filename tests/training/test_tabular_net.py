@@ -18,7 +18,12 @@ from training.tabular_net import QuantileNormalizer, TabularNetClassifier
 FAST = {"k": 2, "d_block": 16, "n_bins": 4, "batch_size": 32, "learning_rate": 0.02, "max_epochs": 8, "dropout": 0.0}
 
 
-@parametrize_with_checks([TabularNetClassifier(**FAST)])
+WEIGHTS = {
+    "check_sample_weight_equivalence_on_dense_data": "rows that stand twice also stand in other batches and ranks"
+}
+
+
+@parametrize_with_checks([TabularNetClassifier(**FAST)], expected_failed_checks=lambda net: WEIGHTS)
 def test_follows_scikit_learn(estimator, check):
     check(estimator)
 
