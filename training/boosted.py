@@ -54,6 +54,8 @@ class BoostedClassifier(RowClassifier):
     boosters_ : list of xgboost.Booster
     rounds_ : int
         Rounds of each booster.
+    history_ : list of list of float
+        Held-out log loss by round, one list, where training was stopped early. Not kept by `save`.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class BoostedClassifier(RowClassifier):
 
     boosters_: list[xgboost.Booster]
     rounds_: int
+    history_: list[list[float]]
 
     def __init__(
         self,
@@ -204,8 +207,10 @@ class BoostedClassifier(RowClassifier):
         )
 
     def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any, each: Floats | None) -> int:
+        self.history_ = []
         if not self.early_stopping_rounds:
             return self.n_estimators
+        judged: dict[str, dict[str, list[float]]] = {}
         train, held = inner_split(labels, self.inner_share, self.random_state, groups)
         weight = None if each is None else each[held]
         unseen = xgboost.DMatrix(_float32(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
@@ -215,8 +220,10 @@ class BoostedClassifier(RowClassifier):
             self.n_estimators,
             evals=[(unseen, "held")],
             early_stopping_rounds=self.early_stopping_rounds,
+            evals_result=judged,
             verbose_eval=False,
         )
+        self.history_.append(judged["held"]["logloss"])
         return int(booster.best_iteration) + 1
 
     def _training_params(self) -> dict[str, Any]:

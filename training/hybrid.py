@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,9 @@ from training.calibration import (
     fit_log_odds,
     log_loss,
 )
+from training.checkpoints import Checkpoints
 from training.estimator import (
+    FORMAT,
     FitError,
     Floats,
     Integers,
@@ -77,6 +80,8 @@ class HybridClassifier(RowClassifier):
     calibrator_ : Calibrator
     oof_log_odds_ : DataFrame
         Out-of-fold log-odds: a column per part that was tried, `blend`, and `calibrated`. Not kept by `save`.
+    oof_fold_ : ndarray of int64
+        Fold of each training row, from 0. Not kept by `save`.
 
     Examples
     --------
@@ -93,6 +98,7 @@ class HybridClassifier(RowClassifier):
     calibrator_: Calibrator
     calibration_log_loss_: dict[str, float]
     oof_log_odds_: pd.DataFrame
+    oof_fold_: Integers
 
     def __init__(
         self,
@@ -120,6 +126,7 @@ class HybridClassifier(RowClassifier):
         groups: Any = None,
         sample_weight: Any = None,
         progress: Progress | None = None,
+        checkpoints: Path | None = None,
     ) -> Self:
         """Train the parts out of fold, fit weights and calibrator there, then train what counts on all rows.
 
@@ -137,6 +144,8 @@ class HybridClassifier(RowClassifier):
             How much each row counts, 0 for not at all; all alike by default.
         progress : callable, optional
             Called with what is being trained and the share of the whole that is done.
+        checkpoints : Path, optional
+            Folder in which every trained part is kept; an interrupted fit on the same data goes on from there.
 
         Raises
         ------
@@ -149,9 +158,10 @@ class HybridClassifier(RowClassifier):
         # Rows that were checked once; the parts see the names of the features again, for the risk directions.
         table = pd.DataFrame(rows, columns=self._names()) if hasattr(self, "feature_names_in_") else rows
         data = _Data(table, labels, sequences, groups, checked_weights(sample_weight, labels))
+        kept = None if checkpoints is None else Checkpoints(checkpoints, self._mark(data))
         tried = self._declared_parts(sequences)
         steps = _Steps(progress, (self.n_folds + 1) * len(tried))
-        self.oof_log_odds_ = self._out_of_fold(tried, data, steps)
+        self.oof_log_odds_ = self._out_of_fold(tried, data, steps, kept)
         self._blend(labels, data.sample_weight)
         choice = choose_calibrator(
             self.oof_log_odds_["blend"].to_numpy(),
@@ -166,7 +176,7 @@ class HybridClassifier(RowClassifier):
 
         def fit_on_all(name: str) -> Part:
             step = steps.next(f"{name}: all rows")
-            part = _fit_part(clone(tried[name]), data, step)
+            part = _fit_part(name, clone(tried[name]), data, step, kept, "all")
             step(1.0)
             return part
 
@@ -238,6 +248,22 @@ class HybridClassifier(RowClassifier):
         model.parts_ = {name: PARTS[name].load(folder / name) for name in counted}
         return model
 
+    def _mark(self, data: _Data) -> str:
+        """Hash of all that a part's training depends on but its own parameters."""
+        mark = hashlib.sha256(f"{FORMAT} {self.n_folds} {self.random_state}".encode())
+        events = data.sequences
+        for array in (
+            data.table,
+            data.labels,
+            data.groups,
+            data.sample_weight,
+            *((events.source, events.kind, events.values) if events is not None else ()),
+        ):
+            content = np.ascontiguousarray(np.asarray(array))
+            mark.update(f"{content.shape}".encode())
+            mark.update(str(content.tolist()).encode() if content.dtype.kind in "OTU" else content.tobytes())
+        return mark.hexdigest()
+
     def _declared_parts(self, sequences: EventSequences | None) -> dict[str, Part]:
         """The parts to try, in their order; notes why one is not tried."""
         self.dropped_ = {}
@@ -256,15 +282,21 @@ class HybridClassifier(RowClassifier):
             raise FitError("no part is left to train; give at least boosted or tabular_net")
         return tried
 
-    def _out_of_fold(self, tried: dict[str, Part], data: _Data, steps: _Steps) -> pd.DataFrame:
+    def _out_of_fold(
+        self, tried: dict[str, Part], data: _Data, steps: _Steps, kept: Checkpoints | None
+    ) -> pd.DataFrame:
         out = {name: np.full(len(data.labels), np.nan) for name in tried}
         use = "the hybrid, which splits for its folds and again for early stopping,"
         folds = list(class_folds(data.labels, self.n_folds, self.random_state, data.groups, least=4, use=use))
 
+        self.oof_fold_ = np.empty(len(data.labels), dtype=np.int64)
+        for fold, (_, test_rows) in enumerate(folds):
+            self.oof_fold_[test_rows] = fold
+
         def fit_fold(name: str, fold: int) -> None:
             train, test = (data.take(rows) for rows in folds[fold])
             step = steps.next(f"{name}: fold {fold + 1} of {len(folds)}")
-            fitted = _fit_part(clone(tried[name]), train, step)
+            fitted = _fit_part(name, clone(tried[name]), train, step, kept, f"fold{fold + 1}")
             out[name][folds[fold][1]] = _part_log_odds(fitted, test.table, test.sequences)
             step(1.0)
 
@@ -350,7 +382,19 @@ class _Data:
         )
 
 
-def _fit_part(part: Part, data: _Data, progress: Callable[[float], None]) -> Part:
+def _fit_part(
+    name: str, part: Part, data: _Data, progress: Callable[[float], None], kept: Checkpoints | None, stage: str
+) -> Part:
+    """Train a part, or take it up from where an interrupted run kept it."""
+    found = None if kept is None else kept.read(f"{name}-{stage}", part)
+    if found is None:
+        found = _fitted(part, data, progress)
+        if kept is not None:
+            kept.write(f"{name}-{stage}", part, found)
+    return found
+
+
+def _fitted(part: Part, data: _Data, progress: Callable[[float], None]) -> Part:
     given: dict[str, Any] = {"groups": data.groups, "sample_weight": data.sample_weight}
     if isinstance(part, SequenceNetClassifier):
         if data.sequences is None:

@@ -68,7 +68,7 @@ def train(
     schedule: Schedule,
     progress: Callable[[float], None] | None = None,
     sample_weight: Floats | None = None,
-) -> int:
+) -> list[float]:
     """Train `net` in place and leave it as it was in its best epoch.
 
     Parameters
@@ -90,8 +90,8 @@ def train(
 
     Returns
     -------
-    int
-        The best epoch, 1 = the first.
+    list of float
+        Held-out log loss after each epoch.
     """
     seen, held = split
     target = torch.as_tensor(y, dtype=torch.float32)
@@ -103,6 +103,7 @@ def train(
                 rows = torch.as_tensor(seen)
                 parameter.add_(torch.logit((each[rows] * target[rows]).sum() / each[rows].sum()))
     best, best_epoch, kept = float("inf"), 0, copy.deepcopy(net.state_dict())
+    history: list[float] = []
     for epoch in range(1, schedule.max_epochs + 1):
         net.train()
         for batch in _batches(seen, schedule.batch_size):
@@ -112,6 +113,7 @@ def train(
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
         judged = _held_out_loss(net, logits, target, each, held)
+        history.append(judged)
         if judged < best - 1e-6:
             best, best_epoch, kept = judged, epoch, copy.deepcopy(net.state_dict())
         if progress is not None:
@@ -120,7 +122,7 @@ def train(
             break
     net.load_state_dict(kept)
     net.double().eval().requires_grad_(False)
-    return best_epoch
+    return history
 
 
 def write_net(path: Path, net: nn.Module) -> None:

@@ -88,12 +88,18 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         Seed; the same seed and number of threads give the same net.
     n_jobs : int or None, default 1
         Threads; None leaves PyTorch's setting. One is fastest unless the machine is idle and the rows are many.
+
+    Attributes
+    ----------
+    history_ : list of list of float
+        Held-out log loss by epoch, one list. Not kept by `save`.
     """
 
     classes_: npt.NDArray[Any]
     sources_: tuple[str, ...]
     kinds_: tuple[str, ...]
     net_: nn.Module
+    history_: list[list[float]]
 
     def __init__(
         self,
@@ -165,8 +171,8 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         schedule = Schedule(self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience)
         with seeded(self.random_state, self.n_jobs):
             net = self._net()
-            train(net, lambda rows: net(*_trimmed(inputs, rows)), binary, split, schedule, progress, each)
-        self.net_ = net
+            losses = train(net, lambda rows: net(*_trimmed(inputs, rows)), binary, split, schedule, progress, each)
+        self.net_, self.history_ = net, [losses]
         return self
 
     def log_odds(self, sequences: EventSequences) -> Floats:

@@ -106,6 +106,11 @@ class TabularNetClassifier(RowClassifier):
     n_jobs : int or None, default 1
         Threads; None leaves PyTorch's setting. One is fastest unless the machine is idle and the rows are many.
 
+    Attributes
+    ----------
+    history_ : list of list of float
+        Held-out log loss by epoch, a list a seed. Not kept by `save`.
+
     Examples
     --------
     >>> X = np.linspace(-1, 1, 60).reshape(-1, 1)
@@ -117,6 +122,7 @@ class TabularNetClassifier(RowClassifier):
     columns_: list[int]
     normalizer_: QuantileNormalizer
     nets_: list[TabM]
+    history_: list[list[float]]
 
     def __init__(
         self,
@@ -189,13 +195,13 @@ class TabularNetClassifier(RowClassifier):
         scores = self.normalizer_.transform(rows[:, self.columns_])
         inputs = torch.as_tensor(scores, dtype=torch.float32)
         schedule = Schedule(self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience)
-        self.nets_ = []
+        self.nets_, self.history_ = [], []
         for k in range(self.n_seeds):
             split = inner_split(labels, self.inner_share, self.random_state + k, groups)
             with seeded(self.random_state + k, self.n_jobs):
                 net = self._net()
                 step = None if progress is None else _shifted(progress, k, self.n_seeds)
-                train(net, _logits(net, inputs), labels, split, schedule, step, each)
+                self.history_.append(train(net, _logits(net, inputs), labels, split, schedule, step, each))
             self.nets_.append(net)
         return self
 

@@ -142,6 +142,36 @@ def test_progress_rises_to_one(loans):
     assert "sequence_net: fold 2 of 2" in {text for text, _ in told}
 
 
+def test_an_interrupted_fit_goes_on_to_the_same_bytes(loans, fitted, tmp_path: Path):
+    X, y, events = loans
+
+    class Stopped(Exception):
+        pass
+
+    def stop(text: str, share: float) -> None:
+        if share > 0.5:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        clone(FAST).fit(X, y, sequences=events, progress=stop, checkpoints=tmp_path / "kept")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()}
+    assert 3 <= len(before) < 9
+    resumed = clone(FAST).fit(X, y, sequences=events, checkpoints=tmp_path / "kept")
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()}
+    assert len(after) == 9
+    assert {name: after[name] for name in before} == before
+    assert any(part.history_ for part in resumed.parts_.values())
+    for name, model in (("once", clone(FAST).fit(X, y, sequences=events)), ("twice", resumed)):
+        model.save(tmp_path / name)
+    once, twice = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("once", "twice")
+    )
+    assert once == twice
+    clone(FAST).fit(X, 1 - y, sequences=events, checkpoints=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 18
+
+
 def test_groups_reach_every_split(loans):
     X, y, _ = loans
     two = HybridClassifier(boosted=BoostedClassifier(n_estimators=5, n_seeds=1), tabular_net=None, n_folds=2)
