@@ -50,6 +50,12 @@ LogUrl = Annotated[
     str | None,
     typer.Option(envvar="LENDWELL_LOG_URL", help="Decision log, if not SQLite in --home: postgresql://..."),
 ]
+TuningUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--storage", envvar="LENDWELL_TUNING_URL", help="Studies of searches, if not SQLite in --home: postgresql://..."
+    ),
+]
 RequestLogPath = Annotated[
     Path | None,
     typer.Option("--request-log", envvar="LENDWELL_REQUEST_LOG", help="Folder of kept requests, if not in --home."),
@@ -150,6 +156,23 @@ def validate(
     _tell(facts)
 
 
+@app.command(epilog="Example: [bold]lendwell observe --experiment card-monthly-status --data tables --out observed[/]")
+def observe(
+    experiment: Annotated[str, typer.Option(help="An experiment with a target of card_dpd, or path of its TOML.")],
+    data: Data,
+    out: OutDir,
+) -> None:
+    """Look at cards in use at the end of each period: folders of card statements become ones to train or score on.
+
+    Each look is an application, the months after it are its outcome; train, evaluate, score-batch take the new folder.
+    """
+    import pipeline
+
+    with _progress("looks at cards"):
+        facts = pipeline.observe(experiment, data, out)
+    _tell(facts)
+
+
 @app.command(epilog="Example: [bold]lendwell features --data tables --out features.parquet[/]")
 def features(
     data: Annotated[Path | None, typer.Option(help="Folder of canonical tables.")] = None,
@@ -210,14 +233,18 @@ def tune(
     trials: Annotated[int | None, typer.Option(min=1, help="Trials wanted, earlier ones counted.")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="Time budget of this call.")] = None,
     home: HomePath = _HOME,
-    tracking_uri: TrackingUri = None,
+    storage: TuningUrl = None,
 ) -> None:
-    """Search an experiment's parameters; interrupted, it goes on from its trials, and `train` starts from them."""
+    """Search an experiment's parameters; interrupted, it goes on from its trials, and `train` starts from them.
+
+    Several processes may search at once: with --storage on PostgreSQL, on as many machines.
+    """
     import pipeline
 
     with _progress() as progress:
-        place = _home(home, tracking_uri)
-        facts = pipeline.tune(experiment, data, place, trials=trials, seconds=seconds, progress=progress)
+        place = _home(home, tuning_url=storage)
+        with _goes_on():
+            facts = pipeline.tune(experiment, data, place, trials=trials, seconds=seconds, progress=progress)
     _tell(facts)
 
 
@@ -228,12 +255,15 @@ def train(
     report: Annotated[Path | None, typer.Option(help="Write the reviewer's report here, too.")] = None,
     home: HomePath = _HOME,
     tracking_uri: TrackingUri = None,
+    storage: TuningUrl = None,
 ) -> None:
     """Train, measure and register a bundle: the first of its name becomes champion, a later one challenger."""
     import pipeline
 
     with _progress() as progress:
-        facts = pipeline.train(experiment, data, _home(home, tracking_uri), report=report, progress=progress)
+        place = _home(home, tracking_uri, tuning_url=storage)
+        with _goes_on():
+            facts = pipeline.train(experiment, data, place, report=report, progress=progress)
     _tell(facts)
 
 
@@ -250,6 +280,32 @@ def evaluate(
 
     with _progress() as progress:
         facts = pipeline.evaluate_model(model, data, out, _home(home, tracking_uri), progress=progress)
+    _tell(facts)
+
+
+@app.command(epilog="Example: [bold]lendwell compare simulated simulated/2 --data tables --out compare.html[/]")
+def compare(
+    champion: Annotated[str, typer.Argument(help="NAME (its champion), NAME@ALIAS or NAME/VERSION.")],
+    challenger: Annotated[str, typer.Argument(help="The one it is compared with.")],
+    data: Data,
+    truth: Annotated[
+        Path | None, typer.Option(help="What would have become of refused applications, such as truth/truth.parquet.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="HTML file of the comparison.")] = Path("compare.html"),
+    approval_rate: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Of the swap set, if not the share that was granted.")
+    ] = None,
+    home: HomePath = _HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Compare two registered bundles on the same applications: ranking, PD, swap set; by the truth on refused ones."""
+    import pipeline
+
+    with _progress() as progress:
+        facts = pipeline.compare(
+            champion, challenger, data, out, _home(home, tracking_uri), truth=truth, approval_rate=approval_rate,
+            progress=progress,
+        )  # fmt: skip
     _tell(facts)
 
 
@@ -411,10 +467,23 @@ def _fail(fault: LendwellError, code: int) -> None:
     sys.exit(code)
 
 
-def _home(path: Path, tracking_uri: str | None = None, log_url: str | None = None) -> Home:
+@contextmanager
+def _goes_on() -> Iterator[None]:
+    """Tell who interrupts a long step that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = "Interrupted. Nothing was registered; the same command goes on from what is done."
+        typer.secho(told, fg="yellow", err=True)
+        raise
+
+
+def _home(
+    path: Path, tracking_uri: str | None = None, log_url: str | None = None, tuning_url: str | None = None
+) -> Home:
     from workspace import Home
 
-    return Home(path, tracking_uri, log_url)
+    return Home(path, tracking_uri, log_url, tuning_url)
 
 
 def _tell(facts: dict[str, Any]) -> None:

@@ -5,11 +5,14 @@ In a notebook, use the rooms' own functions; these here add the contracts' check
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,25 @@ from records import Facts, Progress, day, part_of
 from workspace import Home, opened, require_file, with_columns, with_contracts, write_whole
 
 if TYPE_CHECKING:
+    from training.bundle import Bundle
     from training.run import Rows
+
+
+def observe(experiment_name: str, data: Path, out: Path) -> Facts:
+    """Write the folder of looks at a lender's cards that a behaviour experiment trains on, and what it is scored on."""
+    from training.experiment import read_experiment
+    from training.observations import observe as look
+
+    target = read_experiment(experiment_name).target
+    folder = look(with_contracts(TableFolder.open(data)), target, out)
+    made = folder.batches[0].facts
+    return {
+        "folder": str(out),
+        "looks": folder.rows("applications"),
+        "customers": folder.read("applications", ["customer_id"])["customer_id"].nunique(),
+        "left_out": {left["en"]: left["count"] for left in made["observed"]["left_out"]},
+        "data_identity": folder.identity,
+    }
 
 
 def write_features(
@@ -118,9 +139,33 @@ def tune(
     )
     if found is None:
         raise LendwellError(f"Experiment {experiment.name} has no budget; give --trials or --seconds.")
-    return {"best_auc": found.best_auc, "best_params": found.best_params, "trials": len(found.trials)}
+    return {
+        "best_auc": found.best_auc,
+        "best_params": found.best_params,
+        "importances": found.importances,
+        "trials": len(found.trials),
+        "ended": found.counts,
+        "warnings": [warned.model_dump() for warned in found.warnings],
+    }
 
 
+@contextmanager
+def _room_told() -> Iterator[None]:
+    """A full disk is one clear error, whichever library came upon it."""
+    try:
+        yield
+    except Exception as fault:
+        told = str(fault).lower()
+        full = isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if isinstance(fault, LendwellError) or not (full or "no space left" in told):  # safetensors has its own kind
+            raise
+        raise LendwellError(
+            f"The disk is full ({fault}): that of --home, or that of temporary files, {tempfile.gettempdir()} "
+            "(TMPDIR). Nothing was registered; make room and run the same command again, it goes on from what is done."
+        ) from fault
+
+
+@_room_told()
 def train(
     experiment_name: str,
     data: Path,
@@ -131,6 +176,7 @@ def train(
     progress: Progress | None = None,
 ) -> Facts:
     """Train an experiment, measure it on its test rows, log run, bundle and report, and register the bundle."""
+    from evaluation import run_record as record
     from evaluation.run import evaluate
     from training import run
     from training.experiment import read_experiment
@@ -141,25 +187,36 @@ def train(
     registry = home.registry()
     with_contracts(folder)
     rows = run.prepare_for(experiment, folder, part_of(progress, 0.0, 0.2))
-    best = run.search(
-        experiment, rows, storage=home.studies, study=_study(experiment, folder), progress=part_of(progress, 0.2, 0.4)
+    study = _study(experiment, folder)
+    best = run.search(experiment, rows, storage=home.studies, study=study, progress=part_of(progress, 0.2, 0.4))
+    checkpoints = home.path / "checkpoints" / study
+    trained = run.train(
+        experiment, folder, rows, best=best, progress=part_of(progress, 0.4, 0.85), checkpoints=checkpoints
     )
-    trained = run.train(experiment, folder, rows, best=best, progress=part_of(progress, 0.4, 0.85))
     with tempfile.TemporaryDirectory() as draft:
-        bundle = trained.save(Path(draft) / "bundle")
+        place = Path(draft)
+        bundle = trained.save(place / "bundle")
         measured = evaluate(bundle, folder, rows=rows, created=day(now), progress=part_of(progress, 0.85, 1.0))
-        page = Path(draft) / "model_risk_report.html"
+        page = place / "model_risk_report.html"
         page.write_text(measured.report, encoding="utf-8")
-        settings = dict(bundle.facts["experiment"])
-        artifacts = {"bundle": Path(draft) / "bundle", "report": page}
+        folds, by_fold = record.out_of_fold(bundle.model, rows)
+        artifacts = {"report": page, "folds": place / "folds.json", "curves": place / "curves"}
+        artifacts["folds"].write_text(json.dumps(folds, indent=2) + "\n", encoding="utf-8")
+        record.draw_curves(bundle, rows, artifacts["curves"])
         if best is not None:
-            trials = Path(draft) / "trials.csv"
-            best.trials.to_csv(trials, index=False)
-            artifacts["tuning"] = trials
+            artifacts["tuning"] = place / "tuning"
+            record.write_search(best, artifacts["tuning"])
         run_id = registry.log_run(
             experiment.name,
-            params={**_flat(settings), **{f"tuned.{key}": value for key, value in bundle.facts["tuned"].items()}},
-            metrics={**measured.figures(), **_weights(bundle.model), "test_rows": measured.rows},
+            params={**_flat(dict(bundle.facts["experiment"])), **_part_params(bundle)},
+            metrics={
+                **measured.figures(),
+                **record.overall(folds),
+                **_weights(bundle.model),
+                "train_rows": len(rows.sample.train),
+                "test_rows": measured.rows,
+                **({} if best is None else {"tuning_best_auc": best.best_auc, "tuning_trials": len(best.trials)}),
+            },
             tags={
                 "bundle_identity": bundle.identity,
                 "feature_set_identity": bundle.feature_set.identity,
@@ -167,11 +224,16 @@ def train(
                 "lock_sha256": _lock_hash(),
                 "commit": _commit(),
             },
+            bundle=place / "bundle",
             artifacts=artifacts,
+            curves={**by_fold, **record.learning(bundle.model), **({} if best is None else record.by_trial(best))},
         )
         registered = registry.register(experiment.name, run_id)
         if report is not None:
             write_whole(report, lambda path: shutil.copyfile(page, path))
+    shutil.rmtree(checkpoints, ignore_errors=True)  # kept until here, so that an interrupted run goes on from them
+    with suppress(OSError):  # others may be there
+        checkpoints.parent.rmdir()
     return {
         "model": registered.label,
         "aliases": list(registered.aliases),
@@ -182,6 +244,8 @@ def train(
         "dropped": bundle.model.dropped_,
         "tuned": bundle.facts["tuned"],
         **measured.figures(),
+        "out_of_fold_auc": {row["model"]: row["auc"] for row in folds if row["fold"] == 0},
+        "warnings": [] if best is None else [warned.model_dump() for warned in best.warnings],
         **({"report": str(report)} if report else {}),
     }
 
@@ -203,6 +267,46 @@ def evaluate_model(
     measured = evaluate(bundle, with_contracts(opened(data)), created=day(now), progress=progress)
     write_whole(out, lambda path: path.write_text(measured.report, encoding="utf-8"))
     return {"model": registered.label, "rows": measured.rows, **measured.figures(), "report": str(out)}
+
+
+def compare(
+    champion: str,
+    challenger: str,
+    data: Path,
+    out: Path,
+    home: Home,
+    *,
+    truth: Path | None = None,
+    approval_rate: float | None = None,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> Facts:
+    """Compare two registered bundles on the same applications of a folder and write the page that shows it."""
+    from evaluation.comparison import compare as compare_bundles
+    from evaluation.comparison import read_truth
+    from evaluation.report.comparison import build_comparison
+    from reporting.page import Text
+
+    require_file(out)
+    told = None if truth is None else read_truth(truth)
+    registry = home.registry()
+    (first, of_first), (second, of_second) = registry.load(champion), registry.load(challenger)
+    folder = with_contracts(opened(data))
+    found = compare_bundles(first, second, folder, truth=told, approval_rate=approval_rate, progress=progress)
+    facts = [
+        (Text("冠军模型", "Champion"), f"{of_first.label} {first.identity}"),
+        (Text("挑战模型", "Challenger"), f"{of_second.label} {second.identity}"),
+        (Text("数据标识", "Data identity"), folder.identity),
+        (Text("真值文件", "Truth"), "–" if truth is None else truth.name),
+    ]
+    page = build_comparison(found, champion=of_first.label, challenger=of_second.label, facts=facts, created=day(now))
+    write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
+    return {
+        "champion": of_first.label,
+        "challenger": of_second.label,
+        **found.to_dict(),
+        "report": str(out),
+    }
 
 
 def promote(model: str, home: Home) -> Facts:
@@ -392,6 +496,14 @@ def _study(experiment: Any, folder: TableFolder) -> str:
     return f"{experiment.name}-{mark}"
 
 
+def _part_params(bundle: Bundle) -> Facts:
+    """What the search found, and all parameters of the parts that count, defaults too."""
+    found = {f"tuned.{key}": value for key, value in bundle.facts["tuned"].items()}
+    for name, part in bundle.model.parts_.items():
+        found |= {f"part.{name}.{key}": value for key, value in part.get_params().items() if key != "monotone"}
+    return found
+
+
 def _flat(settings: Facts, prefix: str = "") -> Facts:
     found: Facts = {}
     for key, value in settings.items():
@@ -409,7 +521,8 @@ def _lock_hash() -> str:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    words = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    command = ["git", "-C", str(Path(__file__).parent), *words]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):

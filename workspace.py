@@ -26,13 +26,15 @@ class Home:
     ----------
     path : Path
         Folder for what is not given by URL.
-    tracking_uri, log_url : str, optional
-        MLflow's store and the decision log; SQLite files in the folder by default, PostgreSQL by URL.
+    tracking_uri, log_url, tuning_url : str, optional
+        MLflow's store, the decision log and the studies of searches; SQLite files in the folder by default, PostgreSQL
+        by URL.
     """
 
     path: Path
     tracking_uri: str | None = None
     log_url: str | None = None
+    tuning_url: str | None = None
 
     def registry(self) -> Registry:
         """Open runs and registry."""
@@ -54,6 +56,9 @@ class Home:
     @property
     def studies(self) -> str:
         """Address of Optuna's studies."""
+        if self.tuning_url:
+            return self.tuning_url
+        self._require_folder()
         self.path.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{self.path.resolve() / 'tuning.db'}"
 
@@ -66,10 +71,10 @@ def opened(data: Path) -> TableFolder:
     """Open a folder of canonical tables, from whose applications all else starts."""
     folder = TableFolder.open(data)
     if "applications" not in folder.tables:
-        raise SourceError(
-            f"{data} has no table applications; it has {', '.join(folder.tables) or 'none'}. "
-            "Import or simulate the tables again."
-        )
+        way_out = "Import or simulate the tables again."
+        if "card_months" in folder.tables:
+            way_out = "`lendwell observe` makes a behaviour model's looks at cards of card_months; give that folder."
+        raise SourceError(f"{data} has no table applications; it has {', '.join(folder.tables) or 'none'}. {way_out}")
     return folder
 
 

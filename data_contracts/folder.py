@@ -246,11 +246,13 @@ def write_tables(
     lender: str,
     dates: Dates,
     beside: Mapping[str, pd.DataFrame] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> TableFolder:
     """Write canonical tables into a folder as its only batch, replacing the tables that lie there.
 
     The folder appears under its name only when it is complete, so an interruption leaves the old state. Frames in
     `beside` go to the Parquet files they name, relative to the folder; they are no tables and no feature can read them.
+    `facts` are kept in `batch.json`.
 
     Raises
     ------
@@ -262,7 +264,7 @@ def write_tables(
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         arrow = {name: to_arrow(TABLES[name], frame) for name, frame in tables.items()}
-        batch = write_batch(draft, arrow, dates, {})
+        batch = write_batch(draft, arrow, dates, facts or {})
         for relative, frame in (beside or {}).items():
             (draft / relative).parent.mkdir(parents=True, exist_ok=True)
             frame.to_parquet(draft / relative, index=False)

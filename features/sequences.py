@@ -38,7 +38,7 @@ TOKEN_SOURCES = (
     TokenSource("tradeline_months", kind="status", amount="balance", state="overdue_bucket"),
     TokenSource("inquiries", kind="institution_kind"),
     TokenSource("transactions", kind="category", amount="amount"),
-    TokenSource("card_months", amount="balance", state="dpd", state_unit=30.0),
+    TokenSource("card_months", kind="status", amount="balance", state="dpd", state_unit=30.0),
     TokenSource("loan_months", kind="status", state="dpd", state_unit=30.0),
     TokenSource("instalments", amount="amount_due", time="due_at"),
     TokenSource("payments", amount="amount"),

@@ -66,4 +66,17 @@ def _application_v1() -> FeatureSet:
     return FeatureSet("application_v1", 1, tuple(feature for group in groups for feature in group.FEATURES))
 
 
-_SETS = {"application_v1": _application_v1}
+def _behaviour_v1() -> FeatureSet:
+    from features import application, behaviour
+
+    education = (feature for feature in application.FEATURES if feature.name.startswith("application_education_is_"))
+    return FeatureSet("behaviour_v1", 1, (*behaviour.FEATURES, *education))
+
+
+def _bureau_summary_v1() -> FeatureSet:
+    from features import bureau_summary
+
+    return FeatureSet("bureau_summary_v1", 1, bureau_summary.FEATURES, bureau_summary.PERMITS)
+
+
+_SETS = {"application_v1": _application_v1, "behaviour_v1": _behaviour_v1, "bureau_summary_v1": _bureau_summary_v1}

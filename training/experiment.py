@@ -6,6 +6,7 @@ import difflib
 import importlib.resources
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,26 +20,66 @@ class _Section(BaseModel):
 
 
 class Target(_Section):
-    """What counts as a default.
+    """What counts as a default, and of which applications it is asked; see `docs/targets.md`.
 
-    `kind = "dpd"`: at least `dpd` days past due at any time in the first `months_on_book` months; younger loans are
-    immature and left out. `kind = "label"`: the lender's own label.
+    Parameters
+    ----------
+    kind : {"dpd", "label", "card_dpd"}
+        `dpd`: at least `dpd` days past due at any time in the first `months_on_book` months. `label`: the lender's own
+        label. `card_dpd`: at least `dpd` days past due in any of the `performance_months` after a card was looked at.
+    dpd : int
+        Days past due from which on it is a default.
+    months_on_book : int
+        Performance window of `dpd`; younger loans are immature and left out.
+    indeterminate_from : int, optional
+        Whose worst days past due lie from here up to `dpd` is neither good nor bad and left out.
+    observed_from, observed_until : date, optional
+        Observation window: first and last day (China Standard Time) whose applications count.
+    performance_months : int
+        Performance window of `card_dpd`; where a month of it is not known the point is immature and left out.
+    every_months : int
+        Cards are looked at whenever so many months of the calendar have passed: 3 is the end of each quarter.
+    least_months : int
+        Months of history that a customer must have by then.
+    with_debt : bool
+        Only customers who owe something by then; those without would be told apart by that alone.
     """
 
-    kind: Literal["dpd", "label"]
+    kind: Literal["dpd", "label", "card_dpd"]
     dpd: int = Field(default=30, ge=1, le=720)
     months_on_book: int = Field(default=6, ge=1, le=60)
+    indeterminate_from: int | None = Field(default=None, ge=1, le=719)
+    observed_from: date | None = None
+    observed_until: date | None = None
+    performance_months: int = Field(default=6, ge=1, le=36)
+    every_months: int = Field(default=3, ge=1, le=12)
+    least_months: int = Field(default=6, ge=1, le=60)
+    with_debt: bool = True
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Target:
+        faults = _target_faults(self.model_dump())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def months(self) -> int:
+        """Length of the performance window."""
+        return self.performance_months if self.kind == "card_dpd" else self.months_on_book
 
 
 class Split(_Section):
     """How the test is set apart; a customer never stands on both sides.
 
     `out_of_time`: the latest applications by `applied_at`. `random`: customers drawn at random, for lenders whose
-    dates are made up.
+    dates are made up. With `embargo` an out-of-time training holds only rows whose outcome was known when the test
+    began, as it would be for a model that is put to use on that day.
     """
 
     method: Literal["out_of_time", "random"]
     test_share: float = Field(default=0.2, gt=0.0, lt=0.9)
+    embargo: bool = True
 
 
 class Scale(_Section):
@@ -47,6 +88,21 @@ class Scale(_Section):
     points: float = 600.0
     odds: float = Field(default=20.0, gt=0.0)
     pdo: float = Field(default=40.0, gt=0.0)
+
+
+class Rejects(_Section):
+    """Whether refused applications of the training period are learnt from, and how; see `docs/rejects.md`.
+
+    `fuzzy_parcelling`: a model of the granted applications infers each refused one's PD, its odds times `odds_factor`;
+    it is learnt from as bad with that weight and as good with the rest. `weight`: that of all refused ones together,
+    as a share of the granted ones'; each counts as one application where none is given. `calibrated_on`: whose bad
+    rate the PD is to meet, that of the granted ones as observed or that of all as inferred.
+    """
+
+    method: Literal["none", "fuzzy_parcelling"] = "none"
+    odds_factor: float = Field(default=2.0, gt=0.0, le=20.0)
+    weight: float | None = Field(default=None, gt=0.0, le=10.0)
+    calibrated_on: Literal["granted", "all"] = "granted"
 
 
 class Tuning(_Section):
@@ -83,6 +139,7 @@ class Experiment(_Section):
     tabular_net: dict[str, Any] = {}
     sequence_net: dict[str, Any] = {}
     tuning: Tuning = Tuning()
+    rejects: Rejects = Rejects()
     text: str = Field(default="", exclude=True, repr=False)
 
     @model_validator(mode="after")
@@ -141,7 +198,7 @@ def _field_faults(error: ValidationError) -> list[str]:
     faults = []
     for detail in error.errors(include_url=False):
         where = tuple(str(part) for part in detail["loc"])
-        if not where:
+        if not where or detail["type"] == "value_error":
             continue
         problem = detail["msg"]
         if detail["type"] == "extra_forbidden":
@@ -167,6 +224,11 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
                 faults.append(f"{part}.{name}: {_unknown(name, known)}")
             elif not _fits(value, known[name]):
                 faults.append(f"{part}.{name}: {value!r} is no {type(known[name]).__name__}")
+    target = declared.get("target", {})
+    if isinstance(target, Mapping):
+        faults += [f"target.{fault}" for fault in _target_faults(target)]
+        if target.get("kind") == "card_dpd" and declared.get("decision_point", "application") == "application":
+            faults.append('target.kind: card_dpd looks at cards in use; give decision_point = "behaviour"')
     tuning = declared.get("tuning", {})
     space = tuning.get("space", {}) if isinstance(tuning, Mapping) else {}
     checks: list[Callable[[], object]] = []
@@ -179,6 +241,36 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
             check()
         except DeclarationError as fault:
             faults.append(str(fault))
+    return faults
+
+
+_KEYS_OF_KIND = {
+    "label": ("observed_from", "observed_until"),
+    "dpd": ("dpd", "months_on_book", "indeterminate_from", "observed_from", "observed_until"),
+    "card_dpd": (
+        "dpd", "indeterminate_from", "observed_from", "observed_until", "performance_months", "every_months",
+        "least_months", "with_debt",
+    ),
+}  # fmt: skip
+
+
+def _target_faults(target: Mapping[str, Any]) -> list[str]:
+    """What of a target does not fit together; values of a wrong type are told of elsewhere."""
+    faults = []
+    kind = target.get("kind")
+    if kind in _KEYS_OF_KIND:
+        defaults = {name: field.default for name, field in Target.model_fields.items() if name != "kind"}
+        faults += [
+            f"{name}: kind {kind!r} does not look at it; leave it out"
+            for name, default in defaults.items()
+            if name not in _KEYS_OF_KIND[kind] and target.get(name, default) != default
+        ]
+    worst, least = target.get("dpd", 30), target.get("indeterminate_from")
+    if isinstance(worst, int) and isinstance(least, int) and least >= worst:
+        faults.append(f"indeterminate_from: {least} is not below dpd {worst}, so nobody would be between")
+    start, end = target.get("observed_from"), target.get("observed_until")
+    if isinstance(start, date) and isinstance(end, date) and start > end:
+        faults.append(f"observed_until: {end} lies before observed_from {start}")
     return faults
 
 

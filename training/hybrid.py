@@ -261,7 +261,7 @@ class HybridClassifier(RowClassifier):
         ):
             content = np.ascontiguousarray(np.asarray(array))
             mark.update(f"{content.shape}".encode())
-            mark.update(str(content.tolist()).encode() if content.dtype.kind in "OTU" else content.tobytes())
+            mark.update(content.tobytes() if content.dtype.kind in "biuf" else str(content.tolist()).encode())
         return mark.hexdigest()
 
     def _declared_parts(self, sequences: EventSequences | None) -> dict[str, Part]:

@@ -52,6 +52,16 @@ def threads(n_jobs: int | None) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+def fastest_device() -> torch.device:
+    """The GPU where there is one, else the CPU; scoring is always on the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def shifted(progress: Callable[[float], None], done: int, total: int) -> Callable[[float], None]:
+    """Progress of one of several equal trainings as progress of them all."""
+    return lambda share: progress((done + share) / total)
+
+
 @contextmanager
 def seeded(seed: int, n_jobs: int | None) -> Iterator[None]:
     """Draw from a seed and use `n_jobs` threads inside the block; both are as before afterwards."""
@@ -74,7 +84,7 @@ def train(
     Parameters
     ----------
     net : Module
-        In float32; in float64 and evaluation mode afterwards.
+        In float32, on any device; on the CPU, in float64 and evaluation mode afterwards.
     logits : callable
         Rows to logits of shape (rows,) or (rows, members); members are averaged to judge, trained one by one.
     y : ndarray of 0/1, shape (n,)
@@ -94,8 +104,9 @@ def train(
         Held-out log loss after each epoch.
     """
     seen, held = split
-    target = torch.as_tensor(y, dtype=torch.float32)
-    each = torch.ones(len(y)) if sample_weight is None else torch.as_tensor(sample_weight, dtype=torch.float32)
+    device = next(net.parameters()).device
+    weights = np.ones(len(y)) if sample_weight is None else sample_weight
+    target, each = (torch.as_tensor(array, dtype=torch.float32, device=device) for array in (y, weights))
     optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
@@ -121,7 +132,7 @@ def train(
         if epoch - best_epoch >= schedule.patience:
             break
     net.load_state_dict(kept)
-    net.double().eval().requires_grad_(False)
+    net.cpu().double().eval().requires_grad_(False)
     return history
 
 

@@ -19,10 +19,14 @@ from training.bundle import MANIFEST, Bundle, verify
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+BUNDLE = "bundle"
 _MOST_TEXT = 500
+_METRICS_AT_ONCE = 1000
+_PARAMS_AT_ONCE = 100
 _PATIENCE_SECONDS = 10.0
 
 
@@ -60,6 +64,7 @@ class Registry:
     def __init__(self, tracking_uri: str, artifacts: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         self.tracking_uri = with_driver(tracking_uri)
         self.artifacts = artifacts
         if self.tracking_uri.startswith("sqlite:///"):
@@ -80,39 +85,69 @@ class Registry:
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
-        artifacts: Mapping[str, Path],
+        bundle: Path,
+        artifacts: Mapping[str, Path] | None = None,
+        curves: Mapping[str, Mapping[int, float]] | None = None,
     ) -> str:
-        """Log one finished run with its files and return its id; an interrupted one is marked as failed."""
+        """Log one finished run with its bundle, which MLflow can score with, and its files.
+
+        Parameters
+        ----------
+        experiment : str
+            Name of MLflow's experiment, made where there is none.
+        params, metrics, tags : mapping
+            Plain values by name.
+        bundle : Path
+            Folder of a saved bundle; logged as the model `bundle` of the run, see `training.scoring_model`.
+        artifacts : mapping of str to Path
+            Files, or folders with all they hold, by the folder of the run that they go to.
+        curves : mapping of str to mapping of int to float
+            Metrics that have a value a step, such as a fold or a round.
+
+        Returns
+        -------
+        str
+            Id of the run. A run that breaks off is marked as failed, and so is its model.
+        """
         from mlflow.entities import Metric, Param, RunTag
 
+        # One moment for all: MLflow shows the values of a metric by their step.
+        points = [Metric(name, float(value), 0, 0) for name, value in metrics.items()]
+        for name, values in (curves or {}).items():
+            points += [Metric(name, float(value), 0, step) for step, value in values.items()]
+        told = [Param(name, str(value)[:_MOST_TEXT]) for name, value in params.items()]
+        marks = [RunTag(name, value) for name, value in tags.items()]
         with _reported(self.tracking_uri):
             run = self.client.create_run(self._experiment(experiment), run_name=experiment)
             run_id: str = run.info.run_id
-            try:
-                self.client.log_batch(
-                    run_id,
-                    metrics=[Metric(name, float(value), 0, 0) for name, value in metrics.items()],
-                    params=[Param(name, str(value)[:_MOST_TEXT]) for name, value in params.items()],
-                    tags=[RunTag(name, value) for name, value in tags.items()],
-                )
-                for place, path in artifacts.items():
+            with self._broken_off_as_failed(run_id):
+                for some in _pieces(points, _METRICS_AT_ONCE):
+                    self.client.log_batch(run_id, metrics=some)
+                for some in _pieces(told, _PARAMS_AT_ONCE):
+                    self.client.log_batch(run_id, params=some)
+                self.client.log_batch(run_id, tags=marks)
+                for place, path in (artifacts or {}).items():
                     if path.is_dir():
                         self.client.log_artifacts(run_id, str(path), place)
                     else:
                         self.client.log_artifact(run_id, str(path), place)
-            except BaseException:
-                self.client.set_terminated(run_id, "FAILED")
-                raise
+                self._log_model(run, bundle, tags)
             self.client.set_terminated(run_id, "FINISHED")
         return run_id
 
     def register(self, name: str, run_id: str) -> Registered:
-        """Register the bundle of a run. The first of its name becomes champion, a later one challenger."""
+        """Register the bundle of a finished run. The first of its name becomes champion, a later one challenger."""
         with _reported(self.tracking_uri):
+            run = self.client.get_run(run_id)
+            models = [] if run.outputs is None else run.outputs.model_outputs
+            if run.info.status != "FINISHED" or not models:
+                raise RegistryError(f"Run {run_id} is {run.info.status} and has no whole bundle. Train anew.")
+            logged = self.client.get_logged_model(models[0].model_id)
             if not self.client.search_registered_models(f"name = '{name}'"):
                 self.client.create_registered_model(name)
-            source = f"{self.client.get_run(run_id).info.artifact_uri}/bundle"
-            version = self.client.create_model_version(name, source, run_id)
+            # Not `models:/ID`: MLflow would look that up in the store of the whole process, which may be another.
+            place = str(logged.artifact_location)
+            version = self.client.create_model_version(name, place, run_id, model_id=logged.model_id)
             alias = CHALLENGER if self._alias(name, CHAMPION) else CHAMPION
             self.client.set_registered_model_alias(name, alias, version.version)
         return self.find(f"{name}/{version.version}")
@@ -169,12 +204,14 @@ class Registry:
             identity = self.client.get_run(model.run_id).data.tags.get("bundle_identity") if model.run_id else None
             try:
                 found = Path(download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
+                if (found / "MLmodel").is_file():  # otherwise a version of before models were logged: a bundle alone
+                    found = found / "artifacts" / BUNDLE
+                into.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(found, into)
             except (OSError, ValueError, MlflowException) as fault:
                 raise RegistryError(
                     f"The files of {model.label} cannot be had from {source} ({fault}). Restore them, or train anew."
                 ) from fault
-        into.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(found, into)
         try:
             verify(into)
             if identity and file_sha256(into / MANIFEST) != identity:
@@ -198,6 +235,34 @@ class Registry:
                 self.client.log_metric(run_id, name, float(value))
             for place, path in artifacts.items():
                 self.client.log_artifact(run_id, str(path), place)
+
+    def _log_model(self, run: Run, bundle: Path, tags: Mapping[str, str]) -> None:
+        """Log the bundle as a model that MLflow's own tools load; it is ready when all of it is there."""
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model
+
+        from training.scoring_model import save
+
+        run_id = run.info.run_id
+        logged = self.client.create_logged_model(run.info.experiment_id, BUNDLE, run_id, dict(tags))
+        try:
+            with tempfile.TemporaryDirectory() as draft:
+                declared = Model(run_id=run_id, model_id=logged.model_id, model_uuid=logged.model_id)
+                save(bundle, Path(draft) / "model", declared)
+                self.client.log_model_artifacts(logged.model_id, str(Path(draft) / "model"))
+            self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        except BaseException:
+            self.client.finalize_logged_model(logged.model_id, "FAILED")
+            raise
+        self.client.finalize_logged_model(logged.model_id, "READY")
+
+    @contextmanager
+    def _broken_off_as_failed(self, run_id: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.client.set_terminated(run_id, "FAILED")
+            raise
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
@@ -239,6 +304,11 @@ def with_driver(uri: str) -> str:
     return uri
 
 
+def _pieces(rows: list[Any], size: int) -> Iterator[list[Any]]:
+    """Lists as long as MLflow takes at once."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
 def _probe(uri: str) -> None:
     """Connect once: MLflow would retry for minutes before it says that a database or a server is not there."""
     if uri.startswith(("http:", "https:")):
@@ -249,7 +319,7 @@ def _probe(uri: str) -> None:
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise RegistryError(
                 f"The registry at {_place(uri)} gives no answer ({fault or type(fault).__name__}). "
-                "Check --tracking-uri and that it runs."
+                "Check --tracking-uri, that it runs and has room."
             ) from fault
     if uri.startswith(("sqlite:", "postgresql")):
         from sqlalchemy import create_engine
@@ -284,5 +354,5 @@ def _reported(tracking_uri: str) -> Iterator[None]:
             first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
             raise RegistryError(
                 f"The registry at {_place(tracking_uri)} cannot be used: {first_line[:_MOST_TEXT]}. "
-                "Check --tracking-uri and that it runs."
+                "Check --tracking-uri, that it runs and has room."
             ) from fault

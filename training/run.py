@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.bundle import Bundle, ScoreScale
 from training.experiment import Experiment, Split, Target
 from training.hybrid import HybridClassifier
 from training.reference import Reference
+from training.rejects import calibrate_on_granted, learnt_rows
 from training.sequence_net import SequenceNetClassifier
 from training.splits import Sample, divide
 from training.tabular_net import TabularNetClassifier
@@ -68,12 +70,12 @@ def prepare(
     declared: FeatureSet,
     *,
     target: Target,
-    split: Split,
+    split: Split | None,
     seed: int,
     length: int,
     progress: Progress | None = None,
 ) -> Rows:
-    """Compute features, raw events, target and split of a folder's labelled applications."""
+    """Compute features, raw events, target and split of a folder's labelled applications; without a split all test."""
     labels = label(folder, target)
     matrix = batch.compute(folder, declared, progress=progress)
     if progress:
@@ -82,7 +84,10 @@ def prepare(
     at = matrix.index.get_indexer(labels.defaulted.index)
     who = folder.read("applications", ["application_id", "customer_id", "applied_at"])
     who = who.set_index("application_id").loc[labels.defaulted.index]
-    sample = divide(who["customer_id"], who["applied_at"], split, seed)
+    if split is None:
+        sample = Sample(np.arange(0), np.arange(len(at)), (), None)
+    else:
+        sample = divide(who["customer_id"], who["applied_at"], split, seed, labels.known_at)
     return Rows(
         features=matrix.iloc[at],
         events=events.take(at),
@@ -94,8 +99,13 @@ def prepare(
     )
 
 
-def prepare_for(experiment: Experiment, folder: TableFolder, progress: Progress | None = None) -> Rows:
-    """`prepare` as an experiment declares it, where its tables may be used at its decision point."""
+def prepare_for(
+    experiment: Experiment, folder: TableFolder, progress: Progress | None = None, *, divided: bool = True
+) -> Rows:
+    """`prepare` as an experiment declares it, where its tables may be used at its decision point.
+
+    A folder on which nothing is trained is not `divided`: all its rows test, be they as few as they are.
+    """
     declared = feature_set(experiment.feature_set)
     events = sequences.SOURCES if "sequence_net" in experiment.parts else ()
     require_authorised((*declared.tables, *events), experiment.decision_point)
@@ -103,7 +113,7 @@ def prepare_for(experiment: Experiment, folder: TableFolder, progress: Progress 
         folder,
         declared,
         target=experiment.target,
-        split=experiment.split,
+        split=experiment.split if divided else None,
         seed=experiment.seed,
         length=experiment.sequence_length,
         progress=progress,
@@ -150,10 +160,12 @@ def train(
     *,
     best: Tuning | None = None,
     progress: Progress | None = None,
+    checkpoints: Path | None = None,
 ) -> Bundle:
     """Train the hybrid on the training rows and put together what scores; the bundle is not saved yet.
 
-    The same experiment, rows and machine give the same bytes.
+    The same experiment, rows and machine give the same bytes. With a folder for `checkpoints` an interrupted training
+    goes on from the parts that were trained.
     """
     declared = feature_set(experiment.feature_set)
     found = best.best_params if best else {}
@@ -172,12 +184,22 @@ def train(
         n_folds=experiment.folds,
         random_state=seed,
     )
-    chosen = rows.sample.train
-    features, events = rows.features.iloc[chosen], rows.events.take(chosen)
-    groups = rows.customers.to_numpy()[chosen]
     with _parameters_reported(experiment):
-        hybrid.fit(features, rows.defaulted[chosen], sequences=events, groups=groups, progress=progress)
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:BACKGROUND_ROWS])
+        learnt = learnt_rows(experiment, folder, rows, boosted=_boosted(experiment, found), progress=progress)
+        hybrid.fit(
+            learnt.features,
+            learnt.defaulted,
+            sequences=learnt.events,
+            groups=learnt.customers,
+            sample_weight=learnt.weights,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
+    if learnt.weights is not None and experiment.rejects.calibrated_on == "granted":
+        calibrate_on_granted(hybrid, learnt, seed)
+    once = np.arange(learnt.applications)
+    features, events = learnt.features.iloc[once], learnt.events.take(once)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(once))[:BACKGROUND_ROWS])
     return Bundle(
         name=experiment.name,
         decision_point=experiment.decision_point,
@@ -187,7 +209,7 @@ def train(
         background_features=features.iloc[drawn].reset_index(drop=True),
         background_sequences=events.take(drawn) if "sequence_net" in hybrid.parts_ else None,
         scale=ScoreScale.of(experiment.scale),
-        facts=_facts(experiment, folder, rows, found),
+        facts={**_facts(experiment, folder, rows, found), **({"rejects": learnt.facts} if learnt.facts else {})},
     )
 
 

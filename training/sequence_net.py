@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from training.estimator import (
     FORMAT,
     FitError,
     Floats,
+    Integers,
     binary_labels,
     checked_weights,
     inner_split,
@@ -27,7 +28,7 @@ from training.estimator import (
     read_json,
     write_json,
 )
-from training.net import Schedule, read_net, seeded, threads, train, write_net
+from training.net import Schedule, fastest_device, read_net, seeded, shifted, threads, train, write_net
 
 _ROWS_AT_ONCE = 32  # what these rows need stays in the cache
 _N_HEADS = 4
@@ -84,6 +85,8 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         Passes over the rows at most, and passes without a better held-out log loss before stopping.
     inner_share : float, default 0.15
         Share of rows held out for early stopping; the stopped net is the final one.
+    n_seeds : int, default 1
+        Nets whose log-odds are averaged.
     random_state : int, default 0
         Seed; the same seed and number of threads give the same net.
     n_jobs : int or None, default 1
@@ -92,13 +95,13 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     history_ : list of list of float
-        Held-out log loss by epoch, one list. Not kept by `save`.
+        Held-out log loss by epoch, a list a seed. Not kept by `save`.
     """
 
     classes_: npt.NDArray[Any]
     sources_: tuple[str, ...]
     kinds_: tuple[str, ...]
-    net_: nn.Module
+    nets_: list[nn.Module]
     history_: list[list[float]]
 
     def __init__(
@@ -114,6 +117,7 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         max_epochs: int = 15,
         patience: int = 3,
         inner_share: float = 0.15,
+        n_seeds: int = 1,
         random_state: int = 0,
         n_jobs: int | None = 1,
     ) -> None:
@@ -127,6 +131,7 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         self.max_epochs = max_epochs
         self.patience = patience
         self.inner_share = inner_share
+        self.n_seeds = n_seeds
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -166,17 +171,21 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         self.classes_, binary = binary_labels(labels)
         each = checked_weights(sample_weight, binary)
         self.sources_, self.kinds_ = tuple(sequences.sources), tuple(sequences.kinds)
-        inputs = self._tensors(sequences, torch.float32)
-        split = inner_split(binary, self.inner_share, self.random_state, groups)
+        device = fastest_device()
+        inputs = [tensor.to(device) for tensor in self._tensors(sequences, torch.float32)]
         schedule = Schedule(self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience)
-        with seeded(self.random_state, self.n_jobs):
-            net = self._net()
-            losses = train(net, lambda rows: net(*_trimmed(inputs, rows)), binary, split, schedule, progress, each)
-        self.net_, self.history_ = net, [losses]
+        self.nets_, self.history_ = [], []
+        for k in range(self.n_seeds):
+            split = inner_split(binary, self.inner_share, self.random_state + k, groups)
+            with seeded(self.random_state + k, self.n_jobs):
+                net = self._net().to(device)
+                step = None if progress is None else shifted(progress, k, self.n_seeds)
+                self.history_.append(train(net, _logits(net, inputs), binary, split, schedule, step, each))
+            self.nets_.append(net)
         return self
 
     def log_odds(self, sequences: EventSequences) -> Floats:
-        """Log-odds of the bad class, float64, shape (n,)."""
+        """Mean log-odds of the seeds, float64, shape (n,)."""
         check_is_fitted(self)
         inputs = self._tensors(sequences, torch.float64)
         if not len(sequences):
@@ -185,8 +194,10 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
             # Histories of like length together, so that little padding is computed; padding changes no answer.
             order = np.argsort((sequences.source > 0).argmax(axis=1), kind="stable")
             chunks = np.array_split(order, -(-len(order) // _ROWS_AT_ONCE))
+            parts = [_trimmed(inputs, rows) for rows in chunks]
+            each = [torch.cat([net(*part) for part in parts]).numpy() for net in self.nets_]
             answers = np.empty(len(order))
-            answers[order] = torch.cat([self.net_(*_trimmed(inputs, rows)) for rows in chunks]).numpy()
+            answers[order] = np.mean(each, axis=0)
             return answers
 
     def decision_function(self, sequences: EventSequences) -> Floats:
@@ -198,7 +209,7 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         return probabilities(self.log_odds(sequences))
 
     def save(self, folder: Path) -> None:
-        """Write `sequence_net.json` and `sequence_net.safetensors` into `folder`."""
+        """Write `sequence_net.json` and safetensors for each net into `folder`."""
         check_is_fitted(self)
         declared = {
             "format": FORMAT,
@@ -207,9 +218,11 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
             "classes_dtype": self.classes_.dtype.str if self.classes_.dtype.kind != "O" else "object",
             "sources": list(self.sources_),
             "kinds": list(self.kinds_),
+            "seeds": len(self.nets_),
         }
         write_json(folder / "sequence_net.json", declared)
-        write_net(folder / "sequence_net.safetensors", self.net_)
+        for k, net in enumerate(self.nets_):
+            write_net(folder / f"sequence_net_{k}.safetensors", net)
 
     @classmethod
     def load(cls, folder: Path) -> SequenceNetClassifier:
@@ -219,8 +232,8 @@ class SequenceNetClassifier(BaseEstimator):  # type: ignore[misc]
         model.classes_ = np.array(declared["classes"], dtype=declared["classes_dtype"])
         model.sources_, model.kinds_ = tuple(declared["sources"]), tuple(declared["kinds"])
         with seeded(0, None):
-            net = model._net()
-        model.net_ = read_net(folder / "sequence_net.safetensors", net)
+            nets = [model._net() for _ in range(declared["seeds"])]
+        model.nets_ = [read_net(folder / f"sequence_net_{k}.safetensors", net) for k, net in enumerate(nets)]
         return model
 
     def _net(self) -> EventNet:
@@ -265,7 +278,12 @@ def _expanded(values: Tensor) -> Tensor:
     return torch.cat([values, recent], dim=-1)
 
 
-def _trimmed(inputs: tuple[Tensor, Tensor, Tensor], rows: Any) -> list[Tensor]:
+def _logits(net: nn.Module, inputs: Sequence[Tensor]) -> Callable[[Integers], Tensor]:
+    """Rows to logits."""
+    return lambda rows: net(*_trimmed(inputs, rows))
+
+
+def _trimmed(inputs: Sequence[Tensor], rows: Any) -> list[Tensor]:
     """The given rows without the leading columns that are padding in all of them."""
     rows = torch.as_tensor(rows)
     source = inputs[0][rows]

@@ -25,7 +25,9 @@ class Sample:
     cutoff: pd.Timestamp | None
 
 
-def divide(customers: pd.Series, applied_at: pd.Series, split: Split, seed: int) -> Sample:
+def divide(
+    customers: pd.Series, applied_at: pd.Series, split: Split, seed: int, known_at: pd.Series | None = None
+) -> Sample:
     """Divide labelled applications.
 
     Parameters
@@ -38,6 +40,8 @@ def divide(customers: pd.Series, applied_at: pd.Series, split: Split, seed: int)
         How to divide.
     seed : int
         Of the random split.
+    known_at : Series of timestamp, optional
+        When the outcome of each was known; what was not known when an out-of-time test began leaves the training.
 
     Raises
     ------
@@ -61,19 +65,31 @@ def divide(customers: pd.Series, applied_at: pd.Series, split: Split, seed: int)
         latest = applied_at.sort_values().iloc[int(len(applied_at) * (1.0 - split.test_share)) :]
         cutoff = latest.min()
         in_test = (applied_at >= cutoff).to_numpy()
+        in_train = ~in_test
+        if split.embargo and known_at is not None:
+            in_train &= (known_at <= cutoff).to_numpy()
         # Whoever was seen before leaves the test, not the training: to drop earlier rows because their customers come
         # back later would choose the training rows by the future, and those who come back have repaid.
-        known = in_test & customers.isin(customers[~in_test]).to_numpy()
-        left_out = LeftOut(
-            "of the test period, as their customers are in the training",
-            "测试期内、其客户已在训练样本中",
-            int(known.sum()),
+        seen = in_test & customers.isin(customers[in_train]).to_numpy()
+        left_out = (
+            LeftOut(
+                "of the training period, as their outcome was not known when the test began",
+                "训练期内、测试开始时结果尚未可知",
+                int((~in_test & ~in_train).sum()),
+            ),
+            LeftOut(
+                "of the test period, as their customers are in the training",
+                "测试期内、其客户已在训练样本中",
+                int(seen.sum()),
+            ),
         )
-        test = np.flatnonzero(in_test & ~known)
-        sample = Sample(np.flatnonzero(~in_test), test, (left_out,) if left_out.count else (), cutoff)
+        kept = tuple(left for left in left_out if left.count)
+        sample = Sample(np.flatnonzero(in_train), np.flatnonzero(in_test & ~seen), kept, cutoff)
     if min(len(sample.train), len(sample.test)) < LEAST_ROWS:
+        without = "".join(f"; {left.count} {left.en}" for left in sample.left_out)
         raise TrainingError(
             f"{len(customers)} labelled applications give {len(sample.train)} rows to train on and {len(sample.test)} "
-            f"to test on; at least {LEAST_ROWS} are needed on either side."
+            f"to test on{without}; at least {LEAST_ROWS} are needed on either side. Bring more records, or change "
+            "[split] of the experiment."
         )
     return sample

@@ -17,7 +17,7 @@ from tabm import TabM
 from torch import Tensor, nn
 
 from training.estimator import Floats, Integers, RowClassifier, checked_weights, inner_split, read_json, write_json
-from training.net import Schedule, read_net, seeded, threads, train, write_net
+from training.net import Schedule, fastest_device, read_net, seeded, shifted, threads, train, write_net
 
 _ROWS_AT_ONCE = 64  # what these rows need stays in the cache
 
@@ -193,14 +193,15 @@ class TabularNetClassifier(RowClassifier):
         self.columns_ = _varying(rows)
         self.normalizer_ = QuantileNormalizer.learn(rows[:, self.columns_])
         scores = self.normalizer_.transform(rows[:, self.columns_])
-        inputs = torch.as_tensor(scores, dtype=torch.float32)
+        device = fastest_device()
+        inputs = torch.as_tensor(scores, dtype=torch.float32, device=device)
         schedule = Schedule(self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience)
         self.nets_, self.history_ = [], []
         for k in range(self.n_seeds):
             split = inner_split(labels, self.inner_share, self.random_state + k, groups)
             with seeded(self.random_state + k, self.n_jobs):
-                net = self._net()
-                step = None if progress is None else _shifted(progress, k, self.n_seeds)
+                net = self._net().to(device)
+                step = None if progress is None else shifted(progress, k, self.n_seeds)
                 self.history_.append(train(net, _logits(net, inputs), labels, split, schedule, step, each))
             self.nets_.append(net)
         return self
@@ -302,7 +303,3 @@ def _bins(normalizer: QuantileNormalizer, n_bins: int) -> list[Tensor]:
 def _logits(net: TabM, inputs: Tensor) -> Callable[[Integers], Tensor]:
     """Rows to logits of every member."""
     return lambda rows: net(inputs[torch.as_tensor(rows)]).squeeze(-1)
-
-
-def _shifted(progress: Callable[[float], None], done: int, total: int) -> Callable[[float], None]:
-    return lambda share: progress((done + share) / total)

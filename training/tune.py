@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,17 @@ TUNABLE = (
 )
 _FOLDS_AT_ONCE = 2
 _WHOLE = ("max_depth", "max_bin", "n_estimators")
-_WORKER = "worker"
+_WORKER, _TURN = "worker", "turn"
+_TOLD_OF_TRIALS = (
+    "number",
+    "value",
+    "datetime_start",
+    "datetime_complete",
+    "duration",
+    "params",
+    "user_attrs",
+    "state",
+)
 _BEAT_SECONDS = 10
 _SILENT_SECONDS = 60
 _OPENING_ATTEMPTS = 5
@@ -185,8 +196,8 @@ def tune(
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with _storage_reported(storage):
-            study = _study(space, np.shape(X), storage, study_name)
+        with _storage_reported(storage), _opened(storage) as store:
+            study = _study(space, np.shape(X), store, study_name)
             _end_what_was_left(study)
             if n_trials is None or len(_finished(study)) < n_trials:
                 # Whoever works on the study counts towards its trials, so each call asks again after each trial.
@@ -202,9 +213,7 @@ def tune(
             return Tuning(
                 dict(study.best_params),
                 float(study.best_value),
-                study.trials_dataframe(
-                    attrs=("number", "value", "datetime_start", "datetime_complete", "duration", "params", "state")
-                ),
+                study.trials_dataframe(_TOLD_OF_TRIALS),
                 _importances(study, random_state),
             )
     finally:
@@ -232,8 +241,7 @@ class _Objective:
         import optuna
 
         trial.set_user_attr(_WORKER, _this_process())
-        # What a trial draws hangs on its number: neither a resumed search nor a second worker draws the same again.
-        seed = int(np.random.SeedSequence([self.random_state, trial.number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self.random_state, _turn(trial)]).generate_state(1)[0])
         trial.study.sampler = optuna.samplers.TPESampler(seed=seed)
         suggested = {name: _suggest(trial, name, declared) for name, declared in self.space.items()}
         scores: list[float] = []
@@ -279,12 +287,14 @@ class _Progress:
         self.tell(f"tuning: trial {done}, {best}", min(1.0, max(shares)))
 
 
-def _study(space: Mapping[str, Any], shape: tuple[int, ...], storage: str | None, name: str) -> optuna.Study:
+def _study(
+    space: Mapping[str, Any], shape: tuple[int, ...], store: optuna.storages.RDBStorage | None, name: str
+) -> optuna.Study:
     """Open or create the study; a study of another space or of other rows is refused."""
     import optuna
 
     study = optuna.create_study(
-        storage=None if storage is None else _opened(storage),
+        storage=store,
         study_name=name,
         direction="maximize",
         load_if_exists=True,
@@ -297,8 +307,22 @@ def _study(space: Mapping[str, Any], shape: tuple[int, ...], storage: str | None
     return study
 
 
-def _opened(url: str) -> optuna.storages.RDBStorage:
-    """Optuna's storage, in which running trials give a sign of life; tables that two workers lay out at once are one's."""
+@contextmanager
+def _opened(url: str | None) -> Iterator[optuna.storages.RDBStorage | None]:
+    """Optuna's storage until it is closed; None, which is kept in memory, without a URL."""
+    if url is None:
+        yield None
+        return
+    store = _connected(url)
+    try:
+        yield store
+    finally:
+        store.remove_session()
+        store.engine.dispose()
+
+
+def _connected(url: str) -> optuna.storages.RDBStorage:
+    """Optuna's storage with signs of life of running trials; two workers may lay its tables out at the same time."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -331,35 +355,57 @@ def _storage_reported(url: str | None) -> Iterator[None]:
         first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         place = "" if url is None else f" at {url.rsplit('@', 1)[-1]}"
         raise TrainingError(
-            f"The storage of the tuning{place} cannot be used: {first_line}. Check --storage, that it runs and has room."
+            f"The storage of the tuning{place} cannot be used: {first_line}. "
+            "Check --storage, that it runs and has room."
         ) from fault
     except OptunaError as fault:
         raise TrainingError(f"The search cannot go on: {fault}.") from fault
 
 
 def _end_what_was_left(study: optuna.Study) -> None:
-    """Mark as failed what processes of this machine that are no more left running; others by their missing heartbeat."""
+    """Mark trials of dead processes of this machine as failed; those of other machines are told by their silence."""
     import optuna
 
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        if _is_gone(trial.user_attrs.get(_WORKER)):
+        worker, begun = trial.user_attrs.get(_WORKER), trial.datetime_start or datetime.now()
+        # One that was killed before it gave its first sign has none to miss.
+        if _is_gone(worker) or (worker is None and (datetime.now() - begun).total_seconds() > _SILENT_SECONDS):
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
 
-def _this_process() -> dict[str, Any]:
+def _turn(trial: optuna.Trial) -> int:
+    """The first turn that no other trial has; seeds what is drawn, so that two workers do not draw the same.
+
+    The turn of a failed trial is free again: a search that was interrupted goes on as if it had not been. An earlier
+    trial that has yet to say its turn will take the first free one, so that one is left to it.
+    """
+    import optuna
+
+    trials = trial.study.get_trials(deepcopy=False)
+    others = [o for o in trials if o.number != trial.number and o.state != optuna.trial.TrialState.FAIL]
+    taken = {o.user_attrs[_TURN] for o in others if _TURN in o.user_attrs}
+    before = sum(o.number < trial.number and _TURN not in o.user_attrs for o in others)
+    free = [turn for turn in range(len(others) + 1) if turn not in taken]
+    trial.set_user_attr(_TURN, free[before])
+    return free[before]
+
+
+def _this_process() -> str:
+    """`host:process:start`; the start tells a process from a later one of the same number."""
     import psutil
 
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
-def _is_gone(worker: Mapping[str, Any] | None) -> bool:
+def _is_gone(worker: str | None) -> bool:
     """Whether a trial's process ran on this machine and has ended."""
     import psutil
 
-    if worker is None or worker["host"] != socket.gethostname():
+    host, process, started = (worker or "::").rsplit(":", 2)
+    if host != socket.gethostname():
         return False
     try:
-        return bool(abs(psutil.Process(worker["pid"]).create_time() - worker["started"]) > 1.0)
+        return bool(abs(psutil.Process(int(process)).create_time() - float(started)) > 1.0)
     except psutil.NoSuchProcess:
         return True
 

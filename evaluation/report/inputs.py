@@ -114,6 +114,8 @@ class ReportInput:
         What counts as a default, over which window.
     splits : sequence of Split
         The last one is the test the report speaks of; the first is the training sample.
+    sample_notes : sequence of Text or str
+        What else was learnt from, such as refused applications.
     exclusions : sequence of Exclusion
     features : sequence of FeatureLike
         Declarations, in the order of `explained.columns`.
@@ -162,6 +164,7 @@ class ReportInput:
     parts: Sequence[Part]
     calibrator: Text | str
     without: Sequence[WithoutSource] = ()
+    sample_notes: Sequence[Text | str] = ()
     missing_rates: Mapping[str, float] | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
     limitations: Sequence[Text | str] = ()

@@ -85,7 +85,7 @@ def test_a_set_that_is_not_released_may_change() -> None:
 
 
 def test_an_unknown_set_is_refused_with_those_there_are() -> None:
-    with pytest.raises(DeclarationError, match=r"There is no feature set 'v9'; there are: application_v1\."):
+    with pytest.raises(DeclarationError, match=r"There is no feature set 'v9'; there are: application_v1, behav"):
         feature_set("v9")
 
 

@@ -122,7 +122,7 @@ def test_the_command_ends_with_3_where_a_feature_was_served_otherwise(
     home, out = tmp_path / "home", tmp_path / "parity"
     registry = Home(home).registry()
     tags = {"bundle_identity": bundle.identity}
-    run_id = registry.log_run("tiny", params={}, metrics={}, tags=tags, artifacts={"bundle": champion.bundle})
+    run_id = registry.log_run("tiny", params={}, metrics={}, tags=tags, bundle=champion.bundle)
     registry.register("tiny", run_id)
     words = ("monitor", "--parity", "--model", "tiny", "--home", home, "--out", out)
     assert "--sample-requests" in refused(*words, code=2)

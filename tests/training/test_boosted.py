@@ -45,7 +45,7 @@ def test_seeds_are_averaged_in_log_odds(loans):
     single = [
         BoostedClassifier(**FAST, early_stopping_rounds=0, random_state=seed).fit(X, y).log_odds(X) for seed in (0, 1)
     ]
-    np.testing.assert_allclose(both.log_odds(X), np.mean(single, axis=0), atol=1e-12)
+    np.testing.assert_allclose(both.log_odds(X), np.mean(single, axis=0), atol=1e-6)
     assert np.abs(single[0] - single[1]).max() > 0.01
 
 
@@ -85,7 +85,7 @@ def test_saves_without_pickle_and_scores_the_same(loans, tmp_path: Path):
     np.testing.assert_array_equal(again.log_odds(X), model.log_odds(X))
     assert again.classes_.tolist() == ["bad", "good"]
     assert again.get_params() == model.get_params()
-    (tmp_path / "boosted_0.ubj").unlink()
+    (tmp_path / "boosted.ubj").unlink()
     with pytest.raises(BundleError, match="boosted part"):
         BoostedClassifier.load(tmp_path)
 

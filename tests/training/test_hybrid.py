@@ -145,14 +145,14 @@ def test_progress_rises_to_one(loans):
 def test_an_interrupted_fit_goes_on_to_the_same_bytes(loans, fitted, tmp_path: Path):
     X, y, events = loans
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(text: str, share: float) -> None:
         if share > 0.5:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         clone(FAST).fit(X, y, sequences=events, progress=stop, checkpoints=tmp_path / "kept")
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()}
     assert 3 <= len(before) < 9

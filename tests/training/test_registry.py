@@ -35,7 +35,7 @@ def logged(registry: Registry, tiny, name: str) -> str:
         params={"boosted.max_depth": 2, "long": "x" * 5000},
         metrics={"auc": 0.75},
         tags={"bundle_identity": tiny.bundle.identity},
-        artifacts={"bundle": tiny.path},
+        bundle=tiny.path,
     )
 
 
@@ -59,17 +59,49 @@ def test_a_run_keeps_what_was_logged(registry, tiny):
     assert run.data.params["boosted.max_depth"] == "2"
     assert run.data.params["long"].startswith("xxx")
     assert run.data.metrics == {"auc": 0.75}
+    (model,) = run.outputs.model_outputs
+    assert str(registry.client.get_logged_model(model.model_id).status) == "READY"
     assert run.data.tags["bundle_identity"] == tiny.bundle.identity
     registry.log_to_run(run.info.run_id, {"ks": 0.4}, {"later": tiny.path / "facts.json"})
     assert registry.client.get_run(run.info.run_id).data.metrics == {"auc": 0.75, "ks": 0.4}
     assert [file.path for file in registry.client.list_artifacts(run.info.run_id, "later")] == ["later/facts.json"]
 
 
-def test_a_run_that_breaks_off_is_marked_as_failed(registry, tmp_path):
-    with pytest.raises(OSError, match="none"):
-        registry.log_run("broken", params={}, metrics={}, tags={}, artifacts={"bundle": tmp_path / "none"})
-    experiment = registry.client.get_experiment_by_name("broken")
-    assert [run.info.status for run in registry.client.search_runs([experiment.experiment_id])] == ["FAILED"]
+def test_a_run_that_breaks_off_is_marked_as_failed(registry, tiny, tmp_path):
+    plain = {"params": {}, "metrics": {}, "tags": {}}
+    with pytest.raises(BundleError, match="none is no bundle"):
+        registry.log_run("broken", **plain, bundle=tmp_path / "none")
+    with pytest.raises(OSError, match="missing"):
+        registry.log_run("broken", **plain, bundle=tiny.path, artifacts={"report": tmp_path / "missing"})
+    experiment = registry.client.get_experiment_by_name("broken").experiment_id
+    runs = registry.client.search_runs([experiment])
+    assert [run.info.status for run in runs] == ["FAILED", "FAILED"]
+    assert {str(model.status) for model in registry.client.search_logged_models([experiment])} == {"FAILED"}
+    for run in runs:
+        with pytest.raises(RegistryError, match="is FAILED and has no whole bundle"):
+            registry.register("broken", run.info.run_id)
+    with pytest.raises(RegistryError, match="no model 'broken'"):
+        registry.find("broken")
+
+
+def test_a_disk_that_is_full_registers_nothing(uri, tiny, small_disk):
+    registry = Registry(uri, small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        logged(registry, tiny, "cramped")
+    experiment = registry.client.get_experiment_by_name("cramped").experiment_id
+    assert [run.info.status for run in registry.client.search_runs([experiment])] == ["FAILED"]
+    assert {str(model.status) for model in registry.client.search_logged_models([experiment])} == {"FAILED"}
+
+
+def test_long_curves_and_many_parameters_are_kept_whole(registry, tiny):
+    curve = {step: 1.0 / step for step in range(1, 1501)}
+    params = {f"p{number}": number for number in range(250)}
+    run_id = registry.log_run(
+        "long", params=params, metrics={}, tags={}, bundle=tiny.path, curves={"curve_boosted": curve}
+    )
+    assert len(registry.client.get_run(run_id).data.params) == 250
+    told = registry.client.get_metric_history(run_id, "curve_boosted")
+    assert {point.step: point.value for point in told} == curve
 
 
 @pytest.mark.parametrize(
@@ -118,6 +150,15 @@ def test_a_bundle_is_downloaded_by_alias_or_number(registry, versions, uri, tiny
     assert folder.name == "two-2"
     assert Bundle.load(folder).identity == tiny.bundle.identity
     assert download_bundle(uri, "two", "champion", tmp_path / "bundles").name == "two-1"
+
+
+def test_a_version_of_before_models_were_logged_is_still_loaded(registry, tiny):
+    client = registry.client
+    run = client.create_run(registry._experiment("old"))
+    client.log_artifacts(run.info.run_id, str(tiny.path), "bundle")
+    client.create_registered_model("old")
+    client.create_model_version("old", f"{run.info.artifact_uri}/bundle", run.info.run_id)
+    assert registry.load("old/1")[0].identity == tiny.bundle.identity
 
 
 def stored(registry: Registry, name: str) -> Path:

@@ -55,6 +55,41 @@ def test_applications_of_one_moment_stay_on_one_side():
     assert sample.left_out == ()
 
 
+def test_what_was_not_known_when_the_test_began_is_not_learnt_from(returning):
+    """Outcomes come after thirty days: those of days 45 on came after the test began on day 75."""
+    customers, applied_at = returning
+    known_at = applied_at + pd.Timedelta(days=30)
+    sample = divide(customers, applied_at, OUT_OF_TIME, seed=0, known_at=known_at)
+    assert sample.cutoff == pd.Timestamp("2024-03-16")
+    assert known_at[sample.train].max() == sample.cutoff
+    assert len(sample.train) == 46
+    assert [(left.en.split(",")[0], left.count) for left in sample.left_out] == [
+        ("of the training period", 29),
+        ("of the test period", 2),
+    ]
+    assert all(left.zh for left in sample.left_out)
+    assert len(sample.train) + len(sample.test) + 31 == len(customers)
+    free = divide(customers, applied_at, OUT_OF_TIME.model_copy(update={"embargo": False}), seed=0, known_at=known_at)
+    assert len(free.train) == 75
+
+
+def test_who_left_the_training_may_be_tested(returning):
+    customers, applied_at = returning
+    known_at = applied_at + pd.Timedelta(days=69)  # of days 0 to 6 alone the outcome was known
+    customers = customers.where(applied_at > applied_at.min() + pd.Timedelta(days=19), "c5")  # 20 rows to learn from
+    known_at = known_at.where(applied_at > applied_at.min() + pd.Timedelta(days=19), applied_at)
+    sample = divide(customers, applied_at, OUT_OF_TIME, seed=0, known_at=known_at)
+    assert len(sample.train) == 20
+    assert set(customers[sample.train]) == {"c5"}
+    assert len(sample.test) == 24  # c5 of day 80 is out, c7 of day 90 is in
+
+
+def test_customers_drawn_at_random_need_no_embargo(returning):
+    customers, applied_at = returning
+    known_at = applied_at + pd.Timedelta(days=400)
+    assert len(divide(customers, applied_at, RANDOM, seed=0, known_at=known_at).left_out) == 0
+
+
 def test_at_random_by_customer():
     customers, applied_at = applications([f"c{row % 60}" for row in range(180)])
     sample = divide(customers, applied_at, RANDOM, seed=1)

@@ -102,6 +102,47 @@ def test_a_label_that_was_corrected_or_given_again_counts_as_it_was_known_last()
         assert labels.defaulted.to_dict() == {"a": 0, "b": 1}
 
 
+def test_who_is_neither_good_nor_bad_is_left_out_and_counted():
+    target = Target(kind="dpd", dpd=30, months_on_book=6, indeterminate_from=20)
+    labels = label_outcomes(OUTCOMES, APPLICATIONS, target)
+    assert labels.defaulted.to_dict() == {"late": 1, "on time": 0}
+    told = labels.left_out[-1]
+    assert (told.en, told.count) == ("indeterminate: 20 to 29 days past due at worst", 1)
+    assert "20至29天" in told.zh
+    assert sum(left.count for left in labels.left_out) + 2 == len(APPLICATIONS)
+    lowest = label_outcomes(OUTCOMES, APPLICATIONS, target.model_copy(update={"indeterminate_from": 29}))
+    assert lowest.left_out[-1].en == "indeterminate: 29 to 29 days past due at worst"
+    assert label_outcomes(OUTCOMES, APPLICATIONS, target.model_copy(update={"dpd": 29})).defaulted["a day short"] == 1
+
+
+def test_only_applications_of_the_observation_window_count():
+    """Days are China's: 1 March begins at 16:00 UTC of the day before."""
+    told = ("02-29 15:59:59", "02-29 16:00", "03-10", "03-31 15:59:59", "03-31 16:00", "03-05", "06-01")
+    moments = [pd.Timestamp(f"2024-{moment}") for moment in told]
+    target = Target(kind="dpd", dpd=30, months_on_book=6, observed_from="2024-03-01", observed_until="2024-03-31")
+    labels = label_outcomes(OUTCOMES, APPLICATIONS, target, pd.Series(moments))
+    assert labels.defaulted.to_dict() == {"a day short": 0, "late": 1}
+    assert [(left.en, left.count) for left in labels.left_out] == [
+        ("outside the observation window 2024-03-01 to 2024-03-31", 3),
+        ("without an outcome: refused, or never drawn", 1),
+        ("immature: not yet 6 months on book", 1),
+    ]
+    assert "2024-03-01至2024-03-31" in labels.left_out[0].zh
+    since = target.model_copy(update={"observed_until": None})
+    assert label_outcomes(OUTCOMES, APPLICATIONS, since, pd.Series(moments)).left_out[0].count == 1
+
+
+def test_each_label_says_when_it_was_known():
+    correction = OUTCOMES[(OUTCOMES["application_id"] == "late") & (OUTCOMES["months_on_book"] == 6)]
+    correction = correction.assign(known_at=correction["known_at"] + pd.Timedelta(days=50))
+    labels = label_outcomes(pd.concat([OUTCOMES, correction]), APPLICATIONS, Target(kind="dpd"))
+    half_a_year = DAY + pd.Timedelta(days=180)
+    assert labels.known_at.to_dict() == {
+        "on time": half_a_year, "a day short": half_a_year, "late": half_a_year + pd.Timedelta(days=50),
+    }  # fmt: skip
+    assert labels.known_at.index.equals(labels.defaulted.index)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder of applications and, where given, outcomes."""
