@@ -130,3 +130,15 @@ def test_last_bits_of_a_value_do_not_matter() -> None:
     rows = np.array([[value], [beside], [value], [beside], [0.0], [1.0]])
     normal = QuantileNormalizer.learn(rows)
     assert normal.transform(np.array([[value]])) == normal.transform(np.array([[beside]]))
+
+
+def test_scoring_by_table_is_the_net(loans):
+    X, y = loans
+    rows = X.assign(count=np.arange(len(X)) % 3, constant=1.0).to_numpy()
+    rows[::5, 1] = np.nan
+    net = TabularNetClassifier(**{**FAST, "n_seeds": 2}).fit(rows, y)
+    rows[:3] = np.array([[np.nan], [1e30], [-1e30]])
+    with torch.inference_mode():
+        scores = torch.as_tensor(net.inputs(rows))
+        wanted = np.mean([module(scores).squeeze(-1).mean(dim=1).numpy() for module in net.nets_], axis=0)
+    np.testing.assert_allclose(net.log_odds(rows), wanted, atol=1e-6, rtol=0)
