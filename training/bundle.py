@@ -20,7 +20,7 @@ from training.experiment import Scale
 from training.hybrid import HybridClassifier
 from training.reference import Reference
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 

@@ -23,7 +23,7 @@ from data_contracts.errors import TrainingError
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-FORMAT = 1
+FORMAT = 2
 
 
 class FitError(TrainingError, ValueError):

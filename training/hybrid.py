@@ -182,7 +182,9 @@ class HybridClassifier(RowClassifier):
             step(1.0)
             return part
 
-        self.parts_ = dict(zip(counted, self._side_by_side(fit_on_all, [(name,) for name in counted]), strict=True))
+        self.parts_ = dict(
+            zip(counted, self._side_by_side(fit_on_all, [(name,) for name in counted], steps), strict=True)
+        )
         steps.finish()
         return self
 
@@ -311,21 +313,27 @@ class HybridClassifier(RowClassifier):
             out[name][folds[fold][1]] = _part_log_odds(fitted, test.table, test.sequences)
             step(1.0)
 
-        self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried])
+        self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried], steps)
         return pd.DataFrame(out)
 
-    def _side_by_side(self, fit: Callable[..., Any], tasks: list[tuple[Any, ...]]) -> list[Any]:
+    def _side_by_side(self, fit: Callable[..., Any], tasks: list[tuple[Any, ...]], steps: _Steps) -> list[Any]:
         """Fit parts, named first in each task, trees beside nets; nets follow each other, as they share one seed."""
         lanes = [[task for task in tasks if (task[0] == "boosted") == trees] for trees in (True, False)]
         found: dict[tuple[Any, ...], Any] = {}
 
         def run(lane: list[tuple[Any, ...]]) -> None:
             for task in lane:
+                if steps.stopped.is_set():
+                    return
                 found[task] = fit(*task)
 
         with ThreadPoolExecutor(max(1, min(self.n_jobs, 2))) as pool:
-            for done in [pool.submit(run, lane) for lane in lanes]:
-                done.result()
+            try:
+                for done in [pool.submit(run, lane) for lane in lanes]:
+                    done.result()
+            except BaseException:  # an interruption, too, must not wait for all that is left
+                steps.stopped.set()
+                raise
         return [found[task] for task in tasks]
 
     def _blend(self, labels: Integers, each: Floats | None = None) -> None:
@@ -355,6 +363,7 @@ class _Steps:
         self.total = total
         self.shares: dict[str, float] = {}
         self.one_at_a_time = threading.Lock()
+        self.stopped = threading.Event()
 
     def next(self, text: str) -> Callable[[float], None]:
         """Begin a step; the answer is called with the share of the step that is done."""
@@ -366,6 +375,8 @@ class _Steps:
         self.tell("done", 1.0)
 
     def _told(self, text: str, share: float) -> None:
+        if self.stopped.is_set():
+            raise InterruptedError("the training was stopped")
         with self.one_at_a_time:
             self.shares[text] = max(share, self.shares.get(text, 0.0))
             self.tell(text, min(1.0, sum(self.shares.values()) / self.total))

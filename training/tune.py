@@ -161,7 +161,8 @@ def tune(
     groups : array, optional
         Rows of one group never stand on both sides of a fold.
     base : BoostedClassifier, optional
-        Parameters that are not searched (risk directions, threads); searched with one seed.
+        Parameters that are not searched (risk directions, threads), and those of the first trial where the space
+        holds them; searched with one seed.
     n_trials : int, optional
         Finished trials wanted, those of an earlier run on the same storage included.
     seconds : float, optional
@@ -199,6 +200,7 @@ def tune(
         with _storage_reported(storage), _opened(storage) as store:
             study = _study(space, np.shape(X), store, study_name)
             _end_what_was_left(study)
+            _begin_with(study, space, (base or BoostedClassifier()).get_params())
             if n_trials is None or len(_finished(study)) < n_trials:
                 # Whoever works on the study counts towards its trials, so each call asks again after each trial.
                 ending = [optuna.study.MaxTrialsCallback(n_trials, states=_ended())] if n_trials else []
@@ -305,6 +307,16 @@ def _study(
         raise TrainingError(f"the study {name!r} was made with another space or other rows; give another study_name")
     study.set_user_attr("made_for", made_for)
     return study
+
+
+def _begin_with(study: optuna.Study, space: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
+    """Try the parameters that were declared first, where the space holds them: a search must not end below them."""
+    for name, bounds in space.items():
+        value = declared[name]
+        if value not in bounds["choices"] if "choices" in bounds else not bounds["low"] <= value <= bounds["high"]:
+            return
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial({name: declared[name] for name in space}, skip_if_exists=True)
 
 
 @contextmanager
