@@ -371,7 +371,7 @@ CARD_MONTHS = Table(
         _count("dpd", "Days past due", nullable=True, unit="days", high=20000),
         _text(
             "status",
-            "How the month ended: no debt, paid in full, debt carried on, or past due",
+            "How the month ended: no debt, paid in full, debt carried on, or 30 days past due or more",
             nullable=True,
             categories=("unused", "paid_in_full", "carried", "late"),
         ),

@@ -127,7 +127,7 @@ class Experiment(_Section):
     feature_set: str
     seed: int = Field(default=7, ge=0)
     folds: int = Field(default=3, ge=2, le=20)
-    sequence_length: int = Field(default=96, ge=1, le=1024)
+    sequence_length: int = Field(default=256, ge=1, le=1024)
     monotone: bool = True
     parts: tuple[Literal["boosted", "tabular_net", "sequence_net"], ...] = Field(
         default=("boosted", "tabular_net", "sequence_net"), min_length=1

@@ -27,6 +27,7 @@ from lenders.simulated.timeline import (
 
 _LONGEST = 3  # months in which a drawing is repaid
 _LEAST = 10_000  # fen that are drawn at least, and in steps of
+_LATE_DAYS = 30
 _STATEMENTS = LINE_MONTHS + _LONGEST
 
 
@@ -251,8 +252,15 @@ def statements(
         "drawings": times,
         "drawings_cash": cash_times,
         "dpd": dpd,
+        "status": _status(dpd, balance, paid + drawn),
     })  # fmt: skip
     return known_before(table, end)
+
+
+def _status(dpd: Ints, balance: Ints, moved: Ints) -> pa.Array:
+    """How each month ended, by the words of the contract."""
+    settled = np.where(moved > 0, "paid_in_full", "unused")
+    return pa.array(np.where(dpd >= _LATE_DAYS, "late", np.where(balance > 0, "carried", settled)).tolist())
 
 
 def _sum(line: Ints, values: Ints | Flags, lines: int) -> Ints:
