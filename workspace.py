@@ -73,7 +73,9 @@ def opened(data: Path) -> TableFolder:
     if "applications" not in folder.tables:
         way_out = "Import or simulate the tables again."
         if "card_months" in folder.tables:
-            way_out = "`lendwell observe` makes a behaviour model's looks at cards of card_months; give that folder."
+            way_out += (
+                " For a behaviour model `lendwell observe` makes looks at cards of card_months; give that folder."
+            )
         raise SourceError(f"{data} has no table applications; it has {', '.join(folder.tables) or 'none'}. {way_out}")
     return folder
 

@@ -171,7 +171,8 @@ def tabular_net_shares(net: TabularNetClassifier, X: Any, point: Floats) -> tupl
         base += pieces[0][0] / len(net.nets_)
         shares[:, net.columns_] += np.concatenate([piece[1] for piece in pieces]) / len(net.nets_)
         error = max(error, *(piece[2] for piece in pieces))
-    return base, shares, error
+    # Scores come from a table of the embeddings, equal to 1e-7: the attributions are of the score that is answered.
+    return base, spread(shares, net.log_odds(X) - base), error
 
 
 def sequence_net_shares(net: SequenceNetClassifier, sequences: EventSequences) -> tuple[float, Floats]:
