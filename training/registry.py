@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import BundleError, LendwellError, RegistryError
 from data_contracts.folder import file_sha256
-from training.bundle import MANIFEST, Bundle, verify
+from training.manifest import MANIFEST, verify
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from training.bundle import Bundle
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -224,6 +226,8 @@ class Registry:
 
     def load(self, model: str) -> tuple[Bundle, Registered]:
         """Load `NAME`, `NAME@ALIAS` or `NAME/VERSION` as a verified bundle."""
+        from training.bundle import Bundle
+
         chosen = self.find(model)
         with tempfile.TemporaryDirectory() as folder:
             return Bundle.load(self.download(chosen, Path(folder) / "bundle")), chosen
