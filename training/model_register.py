@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from data_contracts.errors import RegistryError
 from data_contracts.months import utc
-from training.registry import with_driver
 from training.standing import Act
+from training.store import with_driver
 
 _LOCK_NUMBER = 20_260_701  # names the register among PostgreSQL's advisory locks
 _PATIENCE_SECONDS = 30
@@ -131,11 +131,10 @@ class ModelRegister:
     --------
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
-    >>> register = ModelRegister(f"sqlite:///{folder.name}/register.db")
-    >>> entry = register.append(Act("cash", "1", "registered", "its author", datetime(2026, 7, 1), "b1" * 32))
-    >>> entry.position, entry.at, register.faults()
+    >>> with ModelRegister(f"sqlite:///{folder.name}/register.db") as register:
+    ...     entry = register.append(Act("cash", "1", "registered", "its author", datetime(2026, 7, 1), "b1" * 32))
+    ...     entry.position, entry.at, register.faults()
     (1, '2026-07-01T00:00:00.000Z', [])
-    >>> register.close()
     >>> folder.cleanup()
     """
 
@@ -155,6 +154,12 @@ class ModelRegister:
     def close(self) -> None:
         """Give back the connections."""
         self._engine.dispose()
+
+    def __enter__(self) -> ModelRegister:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def append(self, act: Act, allow: Callable[[Sequence[Entry]], object] | None = None) -> Entry:
         """Write an act down; it is on disk when this returns.

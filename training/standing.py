@@ -10,7 +10,7 @@ from typing import Any, Literal
 from data_contracts.months import utc
 
 Action = Literal["registered", "appointed", "judged", "promoted", "rolled_back", "retired"]
-_NAMES_CHAMPION = ("appointed", "promoted", "rolled_back")
+NAMES_CHAMPION = ("appointed", "promoted", "rolled_back")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Standing:
         Version that answers; None where there is none yet, or it was retired.
     earlier : tuple of str
         Champions before, the last one last, without those that were retired or rolled back from.
-    retired : frozenset of str
-        Versions that are not to be used any more.
+    retired : dict of str to str
+        Versions that are not to be used any more, and why.
     authors : dict of str to str
         Who registered each version; empty text where it is not known.
     verdicts : dict of str to Act
@@ -74,7 +74,7 @@ class Standing:
 
     champion: str | None = None
     earlier: tuple[str, ...] = ()
-    retired: frozenset[str] = frozenset()
+    retired: Mapping[str, str] = field(default_factory=dict)
     authors: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, Act] = field(default_factory=dict)
 
@@ -92,7 +92,7 @@ def standing(acts: Iterable[Act]) -> Standing:
     """
     champion: str | None = None
     line: list[str] = []  # champions that one may go back to, with the present one last
-    retired: set[str] = set()
+    retired: dict[str, str] = {}
     authors: dict[str, str] = {}
     verdicts: dict[str, Act] = {}
     for act in acts:
@@ -101,14 +101,14 @@ def standing(acts: Iterable[Act]) -> Standing:
         elif act.action == "judged":
             verdicts[act.version] = act
         elif act.action == "retired":
-            retired.add(act.version)
+            retired[act.version] = act.reason
             line = [version for version in line if version != act.version]
             champion = None if champion == act.version else champion
         elif act.action == "rolled_back":
             line = line[: line.index(act.version) + 1] if act.version in line else [*line, act.version]
         else:
             line = [*(version for version in line if version != act.version), act.version]
-        if act.action in _NAMES_CHAMPION:
+        if act.action in NAMES_CHAMPION:
             champion, verdicts = act.version, {}
     earlier = line[:-1] if champion is not None else line
-    return Standing(champion, tuple(earlier), frozenset(retired), authors, verdicts)
+    return Standing(champion, tuple(earlier), retired, authors, verdicts)

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from data_contracts.errors import RegistryError
 from training.model_register import FIRST, ModelRegister
-from training.registry import with_driver
 from training.standing import Act
+from training.store import with_driver
 
 DAY = datetime(2026, 7, 1)
 CHANGED = "Entry {} was changed: it does not have its SHA-256."

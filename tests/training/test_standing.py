@@ -35,7 +35,7 @@ def acts(told: str) -> list[Act]:
 )
 def test_the_champion_and_those_before(told, champion, earlier, retired) -> None:
     found = standing(acts(told))
-    assert (found.champion, found.earlier, found.retired) == (champion, earlier, frozenset(retired))
+    assert (found.champion, found.earlier, tuple(found.retired)) == (champion, earlier, retired)
 
 
 def test_nothing_was_done() -> None:
