@@ -80,12 +80,12 @@ def _evidence(
     from serving.rehearsal import rehearse
 
     how = declared.measuring
-    rows = judgeable(bundle, folder, part_of(progress, 0.0, 0.4))
-    found = measure(bundle, rows, folder, how, champion=champion, progress=part_of(progress, 0.4, 0.8))
+    judged = judgeable(bundle, folder, part_of(progress, 0.0, 0.4))
+    found = measure(bundle, judged, folder, how, champion=champion, progress=part_of(progress, 0.4, 0.8))
     if progress:
         progress("gate: requests one by one", 0.8)
-    drawn = rows.sample(how.requests, how.seed)
-    served = rehearse(bundle, folder, rows.features.iloc[drawn], rows.log_odds[drawn])
+    drawn = judged.sample(how.requests, how.seed)
+    served = rehearse(bundle, folder, judged.rows.features.iloc[drawn], judged.log_odds[drawn])
     return replace(found, figures={**found.figures, **served})
 
 

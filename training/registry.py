@@ -175,11 +175,7 @@ class Registry:
         name, _, alias = model.partition("@")
         name, _, version = name.partition("/")
         with reported(self.tracking_uri):
-            if not self.client.search_registered_models(f"name = '{_safe(name)}'"):
-                names = ", ".join(known.name for known in self.client.search_registered_models()) or "none"
-                raise RegistryError(
-                    f"The registry has no model {name!r} (it has: {names}). Train one with `lendwell train`."
-                )
+            self._require_model(name)
             version = version or self._alias(name, alias or CHAMPION) or ""
             if not version:
                 raise RegistryError(
@@ -196,8 +192,9 @@ class Registry:
         return Registered(name, str(found.version), held, found.run_id, str(found.tags.get(_RETIRED, "")))
 
     def versions(self, name: str) -> list[str]:
-        """Numbers of a model's versions, the first one first."""
+        """Numbers of a model's versions, the first one first; `RegistryError` where there is no such model."""
         with reported(self.tracking_uri):
+            self._require_model(name)
             return self._versions(name)
 
     def identity(self, model: Registered) -> str:
@@ -349,6 +346,13 @@ class Registry:
         place = self.artifacts.resolve() / name
         place.mkdir(parents=True, exist_ok=True)
         return str(self.client.create_experiment(name, artifact_location=place.as_uri()))
+
+    def _require_model(self, name: str) -> None:
+        if not self.client.search_registered_models(f"name = '{_safe(name)}'"):
+            names = ", ".join(known.name for known in self.client.search_registered_models()) or "none"
+            raise RegistryError(
+                f"The registry has no model {name!r} (it has: {names}). Train one with `lendwell train`."
+            )
 
     def _alias(self, name: str, alias: str) -> str | None:
         aliases = self.client.get_registered_model(name).aliases

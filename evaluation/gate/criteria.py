@@ -49,7 +49,9 @@ CRITERIA: dict[str, Criterion] = {
         Text("归因之和与对数几率的最大差", "Largest gap between attributions and log-odds"), _MOST, False
     ),
     "latency_p99_ms": Criterion(
-        Text("单笔评分耗时P99（毫秒）", "p99 of scoring one request in process, in ms"), _MOST, True
+        Text("单笔评分处理器耗时P99（毫秒）", "p99 of scoring one request in process, in ms of processor time"),
+        _MOST,
+        True,
     ),
     "parity_mismatches": Criterion(
         Text("线上与批量不一致的请求数", "Requests whose features or score differ between batch and online"),

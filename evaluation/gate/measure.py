@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,13 @@ from evaluation.gate.declaration import Measuring
 from evaluation.gate.figures import adverse_impact, age_band, gini_fall, mean_pd_ratio, score_psi
 from evaluation.gate.verdict import Evidence
 from evaluation.metrics import Array, Integers, Metric
+from evaluation.missing_sources import folder_of
 from reporting.page import Text
 from training.bundle import Bundle
 from training.experiment import Experiment
 from training.run import Progress, Rows, prepare_for
-from training.targets import LOCAL
+from training.splits import divide
+from training.targets import LOCAL, label
 
 _FIRST = Text("首个模型，没有其他冠军模型可比。", "A first model: there is no other champion to be compared with.")
 _COMPARED = Text("已与冠军模型比较。", "It is compared with the champion instead.")
@@ -37,39 +41,43 @@ class Judgeable:
     Parameters
     ----------
     rows : Rows
-        All labelled rows of the folder, of which `at` are judged.
-    at : ndarray of int64, shape (n,)
-        On the folder that the bundle was trained on its test rows, on another one all.
+        On the folder that the bundle was trained on its test rows, on another one all labelled rows.
     log_odds : ndarray, shape (n,)
         What the bundle says of them, in batch.
     """
 
     rows: Rows
-    at: Integers
     log_odds: Array
 
-    @property
-    def features(self) -> pandas.DataFrame:
-        """Features of the judged rows."""
-        return self.rows.features.iloc[self.at]
-
-    @property
-    def defaulted(self) -> Integers:
-        """Outcomes of the judged rows."""
-        return self.rows.defaulted[self.at]
-
     def sample(self, size: int, seed: int) -> Integers:
-        """Positions among the judged rows, drawn at random; the same seed draws the same."""
-        return np.sort(np.random.default_rng(seed).permutation(len(self.at))[:size])
+        """Positions drawn at random; the same seed draws the same."""
+        return np.sort(np.random.default_rng(seed).permutation(len(self.log_odds))[:size])
 
 
 def judgeable(bundle: Bundle, folder: TableFolder, progress: Progress | None = None) -> Judgeable:
-    """Features, outcomes and log-odds of the rows that a bundle is judged on."""
-    own = folder.identity == bundle.facts["data_identity"]
-    rows = prepare_for(Experiment(**bundle.facts["experiment"]), folder, progress, divided=own)
-    at = rows.sample.test if own else np.arange(len(rows.defaulted))
-    log_odds = bundle.model.decision_function(rows.features.iloc[at], rows.events.take(at))
-    return Judgeable(rows, at, log_odds)
+    """Features, outcomes and log-odds of the rows that a bundle is judged on.
+
+    Raises
+    ------
+    TrainingError
+        Where not both outcomes are among them.
+    """
+    experiment = Experiment(**bundle.facts["experiment"])
+    with TemporaryDirectory() as place:
+        judged = folder
+        if folder.identity == bundle.facts["data_identity"]:
+            judged = folder_of(folder, _tested(experiment, folder), Path(place))
+        rows = prepare_for(experiment, judged, progress, divided=False)
+    return Judgeable(rows, bundle.model.decision_function(rows.features, rows.events))
+
+
+def _tested(experiment: Experiment, folder: TableFolder) -> pandas.Index:
+    """Applications that the experiment tested on; features of all the others need not be computed for that."""
+    labels = label(folder, experiment.target)
+    who = folder.read("applications", ["application_id", "customer_id", "applied_at"]).set_index("application_id")
+    who = who.loc[labels.defaulted.index]
+    sample = divide(who["customer_id"], who["applied_at"], experiment.split, experiment.seed, labels.known_at)
+    return who.index[sample.test]
 
 
 def measure(
@@ -100,7 +108,7 @@ def measure(
     Evidence
         Without the figures of the implementation, which `serving.rehearsal` measures.
     """
-    y, pd = found.defaulted, expit(found.log_odds)
+    y, pd = found.rows.defaulted, expit(found.log_odds)
     if progress:
         progress("gate: figures", 0.1)
     slope, _ = metrics.calibration_line(y, pd)
@@ -131,14 +139,14 @@ def measure(
 
 
 def _gini_fall(found: Judgeable, how: Measuring) -> Metric:
-    month = (found.rows.applied_at.iloc[found.at] + LOCAL).dt.strftime("%Y-%m")
-    return gini_fall(found.defaulted, found.log_odds, month, defaults=how.month_defaults, months=how.months)
+    month = (found.rows.applied_at + LOCAL).dt.strftime("%Y-%m")
+    return gini_fall(found.rows.defaulted, found.log_odds, month, defaults=how.month_defaults, months=how.months)
 
 
 def _additivity(bundle: Bundle, found: Judgeable, how: Measuring) -> Metric:
     drawn = found.sample(how.explained_rows, how.seed)
-    features = found.features.iloc[drawn].reset_index(drop=True)
-    events = None if bundle.background_sequences is None else found.rows.events.take(found.at[drawn])
+    features = found.rows.features.iloc[drawn].reset_index(drop=True)
+    events = None if bundle.background_sequences is None else found.rows.events.take(drawn)
     split = explain(bundle.model, features, events, bundle.background_features, bundle.background_sequences)
     if not len(drawn):
         return Metric(None, None, None, 0, "no rows", "没有样本")
@@ -150,7 +158,7 @@ def _fairness(
 ) -> tuple[dict[str, Metric], dict[str, Text]]:
     """Adverse impact by each attribute that the lender knows of anybody, and those that it does not know."""
     told = folder.read("applications", ["application_id", "gender", "age_years"]).set_index("application_id")
-    told = told.loc[found.features.index]
+    told = told.loc[found.rows.features.index]
     groups = {"adverse_impact_gender": told["gender"], "adverse_impact_age": age_band(told["age_years"])}
     figures = {
         name: adverse_impact(group, pd, approval_rate=how.approval_rate, rows=how.group_rows)
@@ -179,14 +187,14 @@ def _against(
 
 
 def _facts(bundle: Bundle, found: Judgeable, folder: TableFolder, how: Measuring) -> dict[str, Any]:
-    dates = found.rows.applied_at.iloc[found.at]
+    dates = found.rows.applied_at
     return {
         "lender": folder.lender,
         "data_identity": folder.identity,
         "unseen_folder": folder.identity != bundle.facts["data_identity"],
         "feature_set_identity": bundle.feature_set.identity,
-        "rows": len(found.at),
-        "defaults": int(found.defaulted.sum()),
+        "rows": len(found.log_odds),
+        "defaults": int(found.rows.defaulted.sum()),
         "first": None if dates.empty else f"{dates.min():%Y-%m-%d}",
         "last": None if dates.empty else f"{dates.max():%Y-%m-%d}",
         "seed": how.seed,
