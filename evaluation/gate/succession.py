@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_contracts.errors import RegistryError
 from evaluation.gate.people import same_person
-from evaluation.gate.verdict import Verdict
 from training.model_register import Entry, ModelRegister
 from training.registry import CHAMPION, Registered, Registry
 from training.standing import NAMES_CHAMPION, Act, Standing, standing
+
+if TYPE_CHECKING:
+    from evaluation.gate.verdict import Verdict  # a rollback needs nothing that measures
 
 _FIRST = "首个版本，未经门槛评审，暂任冠军。 First version: provisional champion without a gate."
 _VERDICTS = "gate"  # folder of the run
