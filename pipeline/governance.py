@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_contracts.errors import LendwellError, RegistryError
+from data_contracts.errors import LendwellError, RegistryError, TrainingError
 from records import Facts, Progress, part_of
 from workspace import Home, opened, require_file, with_contracts, write_whole
 
@@ -76,11 +76,14 @@ def _evidence(
     """What is measured on rows, and what is measured by answering requests as the service would."""
     from dataclasses import replace
 
-    from evaluation.gate.measure import judgeable, measure
+    from evaluation.gate.measure import judgeable, measure, unmeasured
     from serving.rehearsal import rehearse
 
     how = declared.measuring
-    judged = judgeable(bundle, folder, part_of(progress, 0.0, 0.4))
+    try:
+        judged = judgeable(bundle, folder, part_of(progress, 0.0, 0.4))
+    except TrainingError as fault:
+        return unmeasured(folder, fault)
     found = measure(bundle, judged, folder, how, champion=champion, progress=part_of(progress, 0.4, 0.8))
     if progress:
         progress("gate: requests one by one", 0.8)

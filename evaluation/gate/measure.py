@@ -16,6 +16,7 @@ from data_contracts.folder import TableFolder
 from evaluation import metrics
 from evaluation.attribution import explain
 from evaluation.comparison import compare
+from evaluation.gate.criteria import CRITERIA
 from evaluation.gate.declaration import Measuring
 from evaluation.gate.figures import adverse_impact, age_band, gini_fall, mean_pd_ratio, score_psi
 from evaluation.gate.verdict import Evidence
@@ -136,6 +137,12 @@ def measure(
         del figures["auc"]
         facts["auc"] = metrics.auc(y, pd).to_dict()
     return Evidence({**figures, **fair}, absent, facts)
+
+
+def unmeasured(folder: TableFolder, fault: LendwellError) -> Evidence:
+    """Evidence of rows that nothing can be measured on, such as those of one outcome: no figure, each with the reason."""
+    told = Metric(None, None, None, 0, str(fault).rstrip("."), f"样本无法评审（{fault}）")
+    return Evidence(dict.fromkeys(CRITERIA, told), {}, {"lender": folder.lender, "data_identity": folder.identity})
 
 
 def _gini_fall(found: Judgeable, how: Measuring) -> Metric:

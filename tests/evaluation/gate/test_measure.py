@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
+from data_contracts.errors import TrainingError
 from data_contracts.folder import write_tables
 from evaluation import metrics
 from evaluation.comparison import compare
-from evaluation.gate.declaration import Measuring
-from evaluation.gate.measure import Judgeable, judgeable, measure
-from evaluation.gate.verdict import Evidence
+from evaluation.gate.declaration import Measuring, read_gate
+from evaluation.gate.measure import Judgeable, judgeable, measure, unmeasured
+from evaluation.gate.verdict import Evidence, Identity, judge
 from features.replay import differ
 from lenders import simulated
 from tests.evaluation.gate.conftest import Two
@@ -134,3 +136,17 @@ def test_rows_of_one_class_are_told(two: Two, found: Judgeable) -> None:
     undefined = {name for name, metric in evidence.figures.items() if metric.value is None}
     assert undefined == {"auc", "calibration_slope", "mean_pd_ratio", "gini_fall"}
     assert evidence.figures["auc"].note == "every row is of one class"
+
+
+def test_rows_that_nothing_can_be_measured_on_pass_no_gate(two: Two, tmp_path: Path) -> None:
+    tables = {name: two.folder.read(name) for name in two.folder.tables}
+    tables["outcomes"] = tables["outcomes"].assign(dpd_max=0)
+    folder = write_tables(tmp_path / "good", tables, lender="simulated", dates="calendar")
+    with pytest.raises(TrainingError, match=r"The target has 1 class\(es\)") as caught:
+        judgeable(two.challenger, folder)
+    evidence = unmeasured(folder, caught.value)
+    who = Identity("trees/2", "b2" * 32)
+    verdict = judge(read_gate("default"), evidence, candidate=who, champion=None, judged_at=datetime(2026, 7, 1))
+    assert {one.result for one in verdict.criteria} == {"not_computable"}
+    assert "The target has 1 class(es)" in verdict.criteria[0].reason.en
+    assert verdict.facts["data_identity"] == folder.identity
