@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from data_contracts.errors import BundleError, LendwellError, RegistryError
 from data_contracts.folder import file_sha256
 from training.bundle import MANIFEST, Bundle, verify
+from training.workers import is_gone, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,6 +29,11 @@ _MOST_TEXT = 500
 _METRICS_AT_ONCE = 1000
 _PARAMS_AT_ONCE = 100
 _PATIENCE_SECONDS = 10.0
+_WORKER = "worker"
+_WAY_OUT = (
+    "Check --tracking-uri (sqlite:///FILE, postgresql://USER@HOST/NAME, or http://HOST:PORT of an MLflow server), that "
+    "it runs and has room."
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,8 @@ class Registry:
         told = [Param(name, str(value)[:_MOST_TEXT]) for name, value in params.items()]
         marks = [RunTag(name, value) for name, value in tags.items()]
         with _reported(self.tracking_uri):
-            run = self.client.create_run(self._experiment(experiment), run_name=experiment)
+            worker = {_WORKER: this_process()}
+            run = self.client.create_run(self._experiment(experiment), tags=worker, run_name=experiment)
             run_id: str = run.info.run_id
             with self._broken_off_as_failed(run_id):
                 for some in _pieces(points, _METRICS_AT_ONCE):
@@ -134,6 +141,27 @@ class Registry:
                 self._log_model(run, bundle, tags)
             self.client.set_terminated(run_id, "FINISHED")
         return run_id
+
+    def end_what_was_left(self, experiment: str) -> list[str]:
+        """Mark the runs of an experiment, and their models, as failed whose process on this machine was killed.
+
+        Returns
+        -------
+        list of str
+            Ids of those runs. Runs of other machines go on, as nobody here can tell whether they do.
+        """
+        with _reported(self.tracking_uri):
+            found = self.client.get_experiment_by_name(experiment)
+            if found is None:
+                return []
+            running = self.client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")
+            left = [run.info.run_id for run in running if is_gone(run.data.tags.get(_WORKER))]
+            for run_id in left:
+                for model in self.client.search_logged_models([found.experiment_id], f"source_run_id = '{run_id}'"):
+                    if str(model.status) == "PENDING":
+                        self.client.finalize_logged_model(model.model_id, "FAILED")
+                self.client.set_terminated(run_id, "FAILED")
+        return left
 
     def register(self, name: str, run_id: str) -> Registered:
         """Register the bundle of a finished run. The first of its name becomes champion, a later one challenger."""
@@ -318,8 +346,7 @@ def _probe(uri: str) -> None:
             httpx.get(uri, timeout=_PATIENCE_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise RegistryError(
-                f"The registry at {_place(uri)} gives no answer ({fault or type(fault).__name__}). "
-                "Check --tracking-uri, that it runs and has room."
+                f"The registry at {_place(uri)} gives no answer ({fault or type(fault).__name__}). {_WAY_OUT}"
             ) from fault
     if uri.startswith(("sqlite:", "postgresql")):
         from sqlalchemy import create_engine
@@ -353,6 +380,5 @@ def _reported(tracking_uri: str) -> Iterator[None]:
         except (MlflowException, SQLAlchemyError, ImportError) as fault:
             first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
             raise RegistryError(
-                f"The registry at {_place(tracking_uri)} cannot be used: {first_line[:_MOST_TEXT]}. "
-                "Check --tracking-uri, that it runs and has room."
+                f"The registry at {_place(tracking_uri)} cannot be used: {first_line[:_MOST_TEXT]}. {_WAY_OUT}"
             ) from fault
