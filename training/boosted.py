@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import xgboost
 
+from data_contracts.errors import LendwellWarning
 from training.estimator import (
     FitError,
     Floats,
@@ -24,7 +26,10 @@ from training.estimator import (
 )
 
 _MANY = 1000
-_LARGEST = float(np.finfo(np.float32).max)
+
+
+class NoSplitWarning(LendwellWarning):
+    """No tree of the boosted part found a split, so that it tells nobody apart."""
 
 
 class BoostedClassifier(RowClassifier):
@@ -126,6 +131,11 @@ class BoostedClassifier(RowClassifier):
         ------
         FitError
             One class only, too few rows, infinite values, or a risk direction for an unknown feature.
+
+        Warns
+        -----
+        NoSplitWarning
+            No tree found a split: every row gets the same PD.
         """
         rows, labels = self._start_fit(X, y)
         each = checked_weights(sample_weight, labels)
@@ -138,11 +148,13 @@ class BoostedClassifier(RowClassifier):
                 for k in range(self.n_seeds)
             ]
         )
+        if not self.booster_.get_score(importance_type="weight"):
+            warnings.warn(NoSplitWarning(self._why_no_split(rows, labels, each)), stacklevel=2)
         return self
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds of the seeds, float64, shape (n,)."""
-        rows = _float32(self._rows(X))
+        rows = self._rows(X).astype(np.float32)
         with self._threaded(len(rows)):
             return self.booster_.inplace_predict(rows, predict_type="margin").astype(np.float64)
 
@@ -157,7 +169,7 @@ class BoostedClassifier(RowClassifier):
             `base + contributions.sum(1)` equals `log_odds(X)` to rounding of float64.
         """
         checked = self._rows(X)
-        rows = xgboost.DMatrix(_float32(checked), nthread=1 if len(checked) < _MANY else self.n_jobs)
+        rows = xgboost.DMatrix(checked.astype(np.float32), nthread=1 if len(checked) < _MANY else self.n_jobs)
         with self._threaded(len(checked)):
             split = self.booster_.predict(rows, pred_contribs=True).astype(np.float64)
         base = float(split[0, -1])
@@ -201,7 +213,7 @@ class BoostedClassifier(RowClassifier):
     ) -> xgboost.QuantileDMatrix:
         weight = None if each is None else each[at]
         return xgboost.QuantileDMatrix(
-            _float32(rows[at]), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
+            rows[at].astype(np.float32), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
         )
 
     def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any, each: Floats | None) -> int:
@@ -211,7 +223,7 @@ class BoostedClassifier(RowClassifier):
         judged: dict[str, dict[str, list[float]]] = {}
         train, held = inner_split(labels, self.inner_share, self.random_state, groups)
         weight = None if each is None else each[held]
-        unseen = xgboost.DMatrix(_float32(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
+        unseen = xgboost.DMatrix(rows[held].astype(np.float32), labels[held], weight=weight, nthread=self.n_jobs)
         booster = xgboost.train(
             {**params, "seed": self.random_state},
             self._matrix(rows, labels, each, train),
@@ -223,6 +235,21 @@ class BoostedClassifier(RowClassifier):
         )
         self.history_.append(judged["held"]["logloss"])
         return int(booster.best_iteration) + 1
+
+    def _why_no_split(self, rows: Floats, labels: Integers, each: Floats | None) -> str:
+        share = float(np.average(labels, weights=each))
+        held = share * (1.0 - share) * (len(labels) if each is None else float(each.sum())) * self.subsample
+        absent = np.isnan(rows).mean(axis=0)
+        if not ((np.fmin.reduce(rows) < np.fmax.reduce(rows)) | ((absent > 0) & (absent < 1))).any():
+            why = "no feature varies. Look at how the features were made"
+        elif held < 2.0 * self.min_child_weight:
+            why = (
+                f"each side of a split must hold min_child_weight={self.min_child_weight:g} in the sum of p * (1 - p), "
+                "and the rows hold too little of it for two. Lower min_child_weight, or bring more rows"
+            )
+        else:
+            why = "none gains what gamma, reg_alpha and reg_lambda ask for. Look at features and target, or lower them"
+        return f"XGBoost found no split, so that every row gets the same PD: {why}."
 
     def _training_params(self) -> dict[str, Any]:
         given = self.get_params(deep=False)
@@ -265,8 +292,3 @@ def _averaged(boosters: list[xgboost.Booster]) -> xgboost.Booster:
         "gbtree_model_param": {**forests[0]["gbtree_model_param"], "num_trees": str(len(trees))},
     }
     return xgboost.Booster({"nthread": 1}, model_file=bytearray(json.dumps(models[0]).encode()))
-
-
-def _float32(rows: Floats) -> Any:
-    """Rows as XGBoost holds them; a number beyond float32 stays the largest one instead of becoming infinite."""
-    return np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32)

@@ -16,6 +16,7 @@ from data_contracts.errors import BundleError, RegistryError
 from data_contracts.folder import file_sha256
 from training.manifest import MANIFEST, verify
 from training.store import MOST_TEXT, probe, reported, with_driver
+from training.workers import is_gone, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +31,7 @@ _RETIRED = "retired"
 _MARK = "model_register."
 _METRICS_AT_ONCE = 1000
 _PARAMS_AT_ONCE = 100
+_WORKER = "worker"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ class Registry:
         told = [Param(name, str(value)[:MOST_TEXT]) for name, value in params.items()]
         marks = [RunTag(name, value) for name, value in tags.items()]
         with reported(self.tracking_uri):
-            run = self.client.create_run(self._experiment(experiment), run_name=experiment)
+            worker = {_WORKER: this_process()}
+            run = self.client.create_run(self._experiment(experiment), tags=worker, run_name=experiment)
             run_id: str = run.info.run_id
             with self._broken_off_as_failed(run_id):
                 for some in _pieces(points, _METRICS_AT_ONCE):
@@ -144,11 +147,29 @@ class Registry:
             self.client.set_terminated(run_id, "FINISHED")
         return run_id
 
-    def register(self, name: str, run_id: str) -> Registered:
-        """Register the bundle of a finished run. The first of its name becomes champion, a later one challenger.
+    def end_what_was_left(self, experiment: str) -> list[str]:
+        """Mark the runs of an experiment, and their models, as failed whose process on this machine was killed.
 
-        That the first one is champion without a gate is told in the model register, see `training.succession`.
+        Returns
+        -------
+        list of str
+            Ids of those runs. Runs of other machines go on, as nobody here can tell whether they do.
         """
+        with reported(self.tracking_uri):
+            found = self.client.get_experiment_by_name(experiment)
+            if found is None:
+                return []
+            running = self.client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")
+            left = [run.info.run_id for run in running if is_gone(run.data.tags.get(_WORKER))]
+            for run_id in left:
+                for model in self.client.search_logged_models([found.experiment_id], f"source_run_id = '{run_id}'"):
+                    if str(model.status) == "PENDING":
+                        self.client.finalize_logged_model(model.model_id, "FAILED")
+                self.client.set_terminated(run_id, "FAILED")
+        return left
+
+    def register(self, name: str, run_id: str) -> Registered:
+        """Register the bundle of a finished run. The first of its name becomes champion, a later one challenger."""
         with reported(self.tracking_uri):
             run = self.client.get_run(run_id)
             models = [] if run.outputs is None else run.outputs.model_outputs
@@ -203,15 +224,9 @@ class Registry:
             return file_sha256(self.download(model, Path(folder) / "bundle") / MANIFEST)
 
     def follow(self, name: str, champion: str | None, retired: Mapping[str, str]) -> None:
-        """Make the registry say what the model register says.
+        """Make the registry say what the model register says: which version is champion, and which are retired and why.
 
-        Parameters
-        ----------
-        name : str
-        champion : str or None
-            Version that is to answer, and is challenger no more; None for none.
-        retired : mapping of str to str
-            Versions that are not to answer any more, and why; they lose their aliases.
+        A champion is challenger no more; a retired version has no alias.
         """
         with reported(self.tracking_uri):
             held = {alias: str(version) for alias, version in self.client.get_registered_model(name).aliases.items()}

@@ -140,7 +140,7 @@ def measure(
 
 
 def unmeasured(folder: TableFolder, fault: LendwellError) -> Evidence:
-    """Evidence of rows that nothing can be measured on, such as those of one outcome: no figure, each with the reason."""
+    """Evidence of rows that nothing can be measured on, such as those of one outcome: no figure, but the reason."""
     told = Metric(None, None, None, 0, str(fault).rstrip("."), f"样本无法评审（{fault}）")
     return Evidence(dict.fromkeys(CRITERIA, told), {}, {"lender": folder.lender, "data_identity": folder.identity})
 
