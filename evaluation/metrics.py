@@ -22,11 +22,12 @@ from evaluation.ranking import h_measure, pr_auc
 from evaluation.resampling import areas, centred, draws, draws_of_classes, histogram, ranks
 
 __all__ = [
-    "Z95", "Array", "Integers", "Metric", "auc", "auc_difference", "brier", "calibration_line", "checked_pd", "ece",
-    "evaluate", "gini", "h_measure", "ks", "log_loss", "pr_auc", "quantile_bins",
+    "Z95", "Array", "Integers", "Metric", "auc", "auc_difference", "auc_gap", "brier", "calibration_line",
+    "checked_pd", "delong", "ece", "evaluate", "gini", "h_measure", "ks", "log_loss", "pr_auc", "quantile_bins",
 ]  # fmt: skip
 
 _SMALLEST_PD = 1e-15
+_SINGLE = ("no interval: a class has a single row", "无区间：某一类别只有一个样本")
 
 
 def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
@@ -46,6 +47,14 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
     label, (values,) = checked(y, score)
     if undefined := one_class(label):
         return undefined
+    value, error = delong(label, values)
+    if error is None:
+        return Metric(value, None, None, len(label), *_SINGLE)
+    return Metric(value, clip(value - Z95 * error), clip(value + Z95 * error), len(label))
+
+
+def delong(label: Integers, values: Array) -> tuple[float, float | None]:
+    """AUC of rows of both classes and its standard error, None where a class has a single row."""
     good, bad = values[label == 0], values[label == 1]
     rank = rankdata(np.concatenate([bad, good]))
     # placement of each row among the rows of the other class
@@ -53,10 +62,28 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
     of_good = 1 - (rank[len(bad) :] - rankdata(good)) / len(bad)
     value = float(of_bad.mean())
     if min(len(good), len(bad)) < 2:
-        note = ("no interval: a class has a single row", "无区间：某一类别只有一个样本")
-        return Metric(value, None, None, len(label), *note)
-    spread = float(np.sqrt(of_bad.var(ddof=1) / len(bad) + of_good.var(ddof=1) / len(good)))
-    return Metric(value, clip(value - Z95 * spread), clip(value + Z95 * spread), len(label))
+        return value, None
+    return value, float(np.sqrt(of_bad.var(ddof=1) / len(bad) + of_good.var(ddof=1) / len(good)))
+
+
+def auc_gap(y: npt.ArrayLike, score: npt.ArrayLike, other_y: npt.ArrayLike, other_score: npt.ArrayLike) -> Metric:
+    """AUC on one sample minus AUC on another of other applicants, such as training minus test, with DeLong's interval.
+
+    Examples
+    --------
+    >>> auc_gap([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
+    0.25
+    """
+    samples = [checked(y, score), checked(other_y, other_score)]
+    n = sum(len(label) for label, _ in samples)
+    for label, _ in samples:
+        if undefined := one_class(label):
+            return Metric(None, None, None, n, undefined.note, undefined.note_zh)
+    (first, error), (second, other_error) = (delong(label, values) for label, (values,) in samples)
+    if error is None or other_error is None:
+        return Metric(first - second, None, None, n, *_SINGLE)
+    half = Z95 * float(np.hypot(error, other_error))
+    return Metric(first - second, clip(first - second - half, -1), clip(first - second + half, -1), n)
 
 
 def gini(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:

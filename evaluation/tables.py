@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas
 
-from evaluation.metrics import Z95, Array, checked_pd, quantile_bins
+from evaluation.metrics import Z95, Array, Metric, checked_pd, quantile_bins
 
 
 def wilson(bad: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Array, Array]:
@@ -26,6 +26,20 @@ def wilson(bad: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Array, Array]:
     centre = (rate + Z95**2 / (2 * total)) / scale
     half = Z95 * np.sqrt(rate * (1 - rate) / total + Z95**2 / (4 * total**2)) / scale
     return np.where(events == 0, 0.0, centre - half), np.where(events == total, 1.0, centre + half)
+
+
+def share(events: int, n: int) -> Metric:
+    """Share of events among n rows, with Wilson's interval; undefined where there are no rows.
+
+    Examples
+    --------
+    >>> share(0, 10).value, round(share(0, 10).high, 4), share(0, 0).note
+    (0.0, 0.2775, 'no rows')
+    """
+    if n == 0:
+        return Metric(None, None, None, 0, "no rows", "没有样本")
+    low, high = wilson(events, n)
+    return Metric(events / n, float(low), float(high), n)
 
 
 def calibration_table(y: npt.ArrayLike, pd: npt.ArrayLike, *, bins: int = 10) -> pandas.DataFrame:
