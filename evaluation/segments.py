@@ -67,6 +67,17 @@ def months(moments: pandas.Series) -> pandas.Series:
     return (moments + LOCAL).dt.strftime("%Y-%m")
 
 
+def weeks(moments: pandas.Series) -> pandas.Series:
+    """ISO week of each moment (UTC) as people in China name it.
+
+    Examples
+    --------
+    >>> weeks(pandas.Series(pandas.to_datetime(["2024-12-29 15:59", "2024-12-29 16:00"]))).tolist()
+    ['2024-W52', '2025-W01']
+    """
+    return (moments + LOCAL).dt.strftime("%G-W%V")
+
+
 def by_segment(
     y: npt.ArrayLike, pd: npt.ArrayLike, dimensions: pandas.DataFrame, *, resamples: int = 200, seed: int = 0
 ) -> list[Segment]:
