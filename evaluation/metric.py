@@ -86,3 +86,21 @@ def one_class(y: Integers) -> Metric | None:
 def clip(value: float, low: float = 0.0, high: float = 1.0) -> float:
     """The value, or the nearer of the ends where it lies beyond them."""
     return float(min(max(value, low), high))
+
+
+def mean(values: Array, *, least: float = -np.inf, note: tuple[str, str] = ("", "")) -> Metric:
+    """Mean over rows with the interval of its standard error, cut at the `least` that is possible.
+
+    Examples
+    --------
+    >>> mean(np.array([1.0, 3.0])).value
+    2.0
+    """
+    n = len(values)
+    if n == 0:
+        return Metric(None, None, None, 0, "no rows", "没有样本")
+    value = float(values.mean())
+    if n == 1:
+        return Metric(value, None, None, 1, "no interval: a single row", "无区间：只有一个样本")
+    half = Z95 * float(values.std(ddof=1)) / float(np.sqrt(n))
+    return Metric(value, max(least, value - half), value + half, n, *note)

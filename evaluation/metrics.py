@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from evaluation.metric import Z95, Array, Integers, Metric, checked, checked_pd, clip, one_class
+from evaluation.metric import Z95, Array, Integers, Metric, checked, checked_pd, clip, mean, one_class
 from evaluation.ranking import h_measure, pr_auc
 from evaluation.resampling import areas, centred, draws, draws_of_classes, histogram, ranks
 
@@ -126,16 +126,6 @@ def ks(y: npt.ArrayLike, score: npt.ArrayLike, *, resamples: int = 200, seed: in
     return Metric(value, *centred(found, value), len(label))
 
 
-def _mean(losses: Array, note: tuple[str, str] = ("", "")) -> Metric:
-    if len(losses) == 0:
-        return Metric(None, None, None, 0, "no rows", "没有样本")
-    value = float(losses.mean())
-    if len(losses) == 1:
-        return Metric(value, None, None, 1, "no interval: a single row", "无区间：只有一个样本")
-    spread = Z95 * float(losses.std(ddof=1)) / float(np.sqrt(len(losses)))
-    return Metric(value, max(0.0, value - spread), value + spread, len(losses), *note)
-
-
 def brier(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
     """Mean squared difference between PD and outcome.
 
@@ -145,7 +135,7 @@ def brier(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
     0.025
     """
     label, probability = checked_pd(y, pd)
-    return _mean((probability - label) ** 2)
+    return mean((probability - label) ** 2, least=0.0)
 
 
 def log_loss(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
@@ -155,7 +145,7 @@ def log_loss(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
     note = ("", "")
     if (inside != probability).any():
         note = ("a PD of exactly 0 or 1 was moved by 1e-15", "有PD恰为0或1，已调整1e-15")
-    return _mean(-np.where(label == 1, np.log(inside), np.log1p(-inside)), note)
+    return mean(-np.where(label == 1, np.log(inside), np.log1p(-inside)), least=0.0, note=note)
 
 
 def calibration_line(y: npt.ArrayLike, pd: npt.ArrayLike) -> tuple[Metric, Metric]:
@@ -232,7 +222,7 @@ def ece(y: npt.ArrayLike, pd: npt.ArrayLike, *, bins: int = 10, resamples: int =
     """
     label, probability = checked_pd(y, pd)
     if len(label) == 0:
-        return _mean(probability)
+        return mean(probability)
     group = quantile_bins(probability, bins)
     size = int(group.max()) + 1
     gap = probability - label
