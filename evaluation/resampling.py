@@ -33,6 +33,13 @@ def draws_of_classes(
         yield drawn, good[rng.integers(0, len(good), (size, len(good)))]
 
 
+def halves(label: Integers, seed: int) -> tuple[Integers, Integers]:
+    """Row numbers of two halves of the rows, drawn so that they have equal shares of defaults."""
+    rng = np.random.default_rng(seed)
+    order = np.concatenate([rng.permutation(np.flatnonzero(label == kind)) for kind in (0, 1)])
+    return np.sort(order[::2]), np.sort(order[1::2])
+
+
 def histogram(groups: Integers, size: int, weights: Array | None = None) -> Array:
     """Count (or sum of weights) of each group in each resample: (resamples, n) to (resamples, size)."""
     resamples = len(groups)

@@ -106,7 +106,7 @@ def by_segment(
     """
     label, probability = checked_pd(y, pd)
     found = []
-    for dimension, level, rows in _levels(dimensions, len(label)):
+    for dimension, level, rows in levels_of(dimensions, len(label)):
         bad = int(label[rows].sum())
         figures = metrics.evaluate(label[rows], probability[rows], resamples=resamples, seed=seed)
         found.append(Segment(dimension, level, len(rows), bad, {"bad_rate": share(bad, len(rows)), **figures}))
@@ -159,7 +159,7 @@ def overfit_by_segment(
     """
     (y, score), (other_y, other_score) = ((np.asarray(part[0]), np.asarray(part[1])) for part in (train, test))
     of_each = [
-        {(name, level): rows for name, level, rows in _levels(part[2], np.size(part[0]))} for part in (train, test)
+        {(name, level): rows for name, level, rows in levels_of(part[2], np.size(part[0]))} for part in (train, test)
     ]
     none = np.empty(0, dtype=np.int64)
     found = [_overfit("all", "all", (y, score), (other_y, other_score))]
@@ -173,7 +173,7 @@ def _overfit(name: str, level: str, train: tuple[npt.ArrayLike, ...], test: tupl
     return Overfit(name, level, metrics.auc(*train), metrics.auc(*test), metrics.auc_gap(*train, *test))
 
 
-def _levels(dimensions: pandas.DataFrame, n: int) -> Iterator[tuple[str, str, Integers]]:
+def levels_of(dimensions: pandas.DataFrame, n: int) -> Iterator[tuple[str, str, Integers]]:
     """Dimension, level and row numbers of every level."""
     if len(dimensions) != n:
         raise ValueError(f"{n} outcomes but {len(dimensions)} rows of dimensions: give one a row.")

@@ -19,6 +19,7 @@ from scipy.stats import norm
 from evaluation.contrasts import Contrast, Direction, Measure, contrast
 from evaluation.drift import discovery_limit
 from evaluation.metric import Array, Integers, Metric, checked_pd, one_class
+from evaluation.resampling import halves
 from evaluation.slices import Condition, Cut, cut
 
 _OVERLAP = 0.5
@@ -138,7 +139,7 @@ def weak_slices(
     if len(features) != len(label):
         raise ValueError(f"{len(label)} outcomes but {len(features)} rows of features: give one a row.")
     frame = features.reset_index(drop=True)
-    searched, held = _halves(label, seed)
+    searched, held = halves(label, seed)
     asked = contrast(measure, label[searched], probability[searched])
     found = _search(asked, frame.iloc[searched], bins, paired, (least_rows + 1) // 2)
     if not found:
@@ -151,13 +152,6 @@ def weak_slices(
     slices = _confirm(on_held, chosen, frame, held, label, limit, rate)
     note = ("", "") if discovered else ("no slice stands out among all that were searched", "没有客群显著劣于其余样本")
     return SliceSearch(measure, len(found), discovered, tuple(slices), *note)
-
-
-def _halves(label: Integers, seed: int) -> tuple[Integers, Integers]:
-    """Row numbers of two halves with equal shares of defaults."""
-    rng = np.random.default_rng(seed)
-    order = np.concatenate([rng.permutation(np.flatnonzero(label == kind)) for kind in (0, 1)])
-    return np.sort(order[::2]), np.sort(order[1::2])
 
 
 def _search(asked: Contrast, frame: pandas.DataFrame, bins: int, paired: int, least_rows: int) -> list[_Found]:
