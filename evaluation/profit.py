@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas
 
+from data_contracts.errors import DeclarationError
 from evaluation.metric import Z95, Array, Metric, checked_pd, mean
 from evaluation.metrics import quantile_bins
 from evaluation.resampling import centred, draws, histogram
@@ -33,7 +34,7 @@ class Assumptions:
 
     Raises
     ------
-    ValueError
+    DeclarationError
         Where either is out of its range.
     """
 
@@ -42,9 +43,9 @@ class Assumptions:
 
     def __post_init__(self) -> None:
         if not self.margin > 0:
-            raise ValueError(f"margin is {self.margin}; a repaid loan must earn more than 0 of its amount.")
+            raise DeclarationError(f"margin is {self.margin}; a repaid loan must earn more than 0 of its amount.")
         if not 0 < self.lgd <= 1:
-            raise ValueError(f"lgd is {self.lgd}; the share lost with a default lies in (0, 1].")
+            raise DeclarationError(f"lgd is {self.lgd}; the share lost with a default lies in (0, 1].")
 
     @property
     def break_even_pd(self) -> float:

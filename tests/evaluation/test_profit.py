@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from data_contracts.errors import DeclarationError
 from evaluation.profit import Assumptions, profit
 
 TERMS = Assumptions(margin=0.1, lgd=0.5)
@@ -75,5 +76,5 @@ def test_amounts_are_checked(amount):
 
 @pytest.mark.parametrize(("terms", "name"), [((0, 0.5), "margin is 0"), ((0.1, 0), "lgd is 0"), ((0.1, 1.2), "lgd")])
 def test_assumptions_are_checked(terms, name):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(DeclarationError, match=name):
         Assumptions(*terms)
