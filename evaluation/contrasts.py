@@ -40,9 +40,9 @@ class Contrast(Protocol):
 
 def contrast(measure: Measure, y: Integers, pd: Array) -> Contrast:
     """The contrast of a measure on rows with outcomes and PDs of shape (n,)."""
-    if measure == "gini":
-        return _Ranking(y, pd)
     inside = np.clip(pd, 1e-6, 1 - 1e-6)
+    if measure == "gini":
+        return _Ranking(y, inside)
     if measure == "calibration":
         return _Mean(y - pd, inside * (1 - inside), inside * (1 - inside), 0)
     logit = np.log(inside / (1 - inside))
@@ -122,7 +122,8 @@ class _Ranking:
         spread += (good * (of_good - area) ** 2).sum(axis=-1, keepdims=True) / (n_good - 1) / n_good
         itself = alone.sum(axis=-1)  # nobody is a pair with himself
         above = (risky * (np.cumsum(safe, axis=-1) - safe / 2)).sum(axis=-1) - itself / 2
-        expected = above / (risky.sum(axis=-1) * safe.sum(axis=-1) - itself)
+        pairs = risky.sum(axis=-1) * safe.sum(axis=-1) - itself
+        expected = above / np.where(enough[..., 0], pairs, np.nan)
         return 2 * (area[..., 0] - expected), 4 * spread[..., 0]
 
 

@@ -74,7 +74,7 @@ def lift_table(
     DataFrame
         `n`, `bad`, `pd_low`, `pd_high`, `bad_rate` with Wilson's `low`, `high`; `lift` (bad rate over that of all) and
         `gain` (share of all bad loans down to here) with `_low`, `_high` by bootstrap over rows; `share` (of all rows
-        down to here) and `cumulative_lift`. Equal PDs share a row. Empty where no loan is bad.
+        down to here) and `cumulative_lift`. Equal PDs share a row. Empty where all loans are of one kind.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def lift_table(
     label, probability = checked_pd(y, pd)
     names = ["n", "bad", "pd_low", "pd_high", "bad_rate", "low", "high", "lift", "lift_low", "lift_high", "share"]
     names += ["gain", "gain_low", "gain_high", "cumulative_lift"]
-    if not label.any():
+    if label.all() or not label.any():
         return pandas.DataFrame(columns=names)
     group = quantile_bins(probability, bins)
     group = group.max() - group

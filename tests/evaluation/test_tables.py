@@ -64,8 +64,9 @@ def test_lift_interval_covers_the_truth():
     assert covered >= 52
 
 
-def test_lift_needs_a_bad_loan():
-    assert tables.lift_table([0, 0], [0.1, 0.2]).empty
+@pytest.mark.parametrize("y", [[], [0, 0], [1, 1]])
+def test_lift_needs_both_kinds_of_loans(y):
+    assert tables.lift_table(y, [0.1, 0.2][: len(y)]).empty
 
 
 def test_share_of_nothing_says_so():
