@@ -70,7 +70,8 @@ def gini_stability(
     Notes
     -----
     Periods of one class are left out, the others keep their places on the line. Sampling alone makes residuals, which
-    the note tells, so figures of samples of other sizes do not compare.
+    the note tells, and now and then a slope; both lower the figure. So it does not compare with that of a sample of
+    another size, and its interval is that of samples of this size, not of an endless one.
 
     Examples
     --------

@@ -2,7 +2,8 @@
 
 Every interval of a feature's quantiles, every level, and every pair of them among the strongest features is held
 against the rest on one half of the rows; Benjamini and Hochberg keep false discoveries among all of them to a rate. The
-worst are then measured on the other half, where nothing was chosen, so that their effects and intervals are honest.
+worst, discovered or not, are then measured on the other half, where nothing was chosen: their effects and intervals are
+honest, and false confirmations among them are kept to the same rate.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class WeakSlice:
     p_value : float
         Of that effect; 1 where it cannot be computed.
     discovered, confirmed : bool
-        Whether it stood out among all that were searched, and then also on the other half.
+        Whether it stood out among all that were searched, on that half alone; and on the other half among the worst.
     """
 
     conditions: tuple[Condition, ...]
@@ -150,7 +151,8 @@ def weak_slices(
     chosen = _apart(sorted(found, key=lambda one: one.p_value), frame.iloc[searched], most)
     on_held = contrast(measure, label[held], probability[held])
     slices = _confirm(on_held, chosen, frame, held, label, limit, rate)
-    note = ("", "") if discovered else ("no slice stands out among all that were searched", "没有客群显著劣于其余样本")
+    stands_out = discovered or any(one.confirmed for one in slices)
+    note = ("", "") if stands_out else ("no slice stands out on either half", "两半样本中均无显著劣于其余的客群")
     return SliceSearch(measure, len(found), discovered, tuple(slices), *note)
 
 
@@ -216,7 +218,7 @@ def _confirm(
     measured = [asked.exact(inside[held]) for inside in rows]
     p_values = [float(_p_values(np.array(z), asked.worse)) if effect.defined else 1.0 for effect, z in measured]
     discovered = [one.p_value <= limit for one in chosen]
-    second = discovery_limit([p for p, stood in zip(p_values, discovered, strict=True) if stood], rate)
+    second = discovery_limit(p_values, rate)
     slices = [
         WeakSlice(
             conditions=one.conditions,
@@ -227,7 +229,7 @@ def _confirm(
             effect=effect,
             p_value=p_value,
             discovered=stood,
-            confirmed=stood and p_value <= second,
+            confirmed=p_value <= second,
         )
         for one, inside, (effect, _), p_value, stood in zip(chosen, rows, measured, p_values, discovered, strict=True)
     ]
