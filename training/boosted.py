@@ -22,6 +22,7 @@ from training.estimator import (
     spread,
     write_json,
 )
+from training.forest_kernel import Forest, forest_of, walk
 
 _MANY = 1000
 _LARGEST = float(np.finfo(np.float32).max)
@@ -70,6 +71,7 @@ class BoostedClassifier(RowClassifier):
     booster_: xgboost.Booster
     rounds_: int
     history_: list[list[float]]
+    _forest: Forest
 
     def __init__(
         self,
@@ -138,13 +140,15 @@ class BoostedClassifier(RowClassifier):
                 for k in range(self.n_seeds)
             ]
         )
+        self._forest = forest_of(self.booster_)
         return self
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds of the seeds, float64, shape (n,)."""
-        rows = _float32(self._rows(X))
-        with self._threaded(len(rows)):
-            return self.booster_.inplace_predict(rows, predict_type="margin").astype(np.float64)
+        rows = np.ascontiguousarray(self._rows(X))
+        answers = np.empty(len(rows), dtype=np.float32)
+        walk(self._forest, rows, answers)
+        return answers.astype(np.float64)
 
     def contributions(self, X: Any) -> tuple[float, Floats]:
         """Split each row's log-odds by feature: TreeSHAP, where a leaf's path weighs by its training rows.
@@ -182,6 +186,7 @@ class BoostedClassifier(RowClassifier):
             model.booster_ = xgboost.Booster({"nthread": 1}, model_file=bytearray(content))
         except (OSError, xgboost.core.XGBoostError) as error:
             raise BundleError(f"the boosted part of a saved model cannot be read ({error}); train again") from error
+        model._forest = forest_of(model.booster_)
         return model
 
     @contextmanager
