@@ -51,6 +51,7 @@ PARTS: dict[str, type[Part]] = {
 }
 LEAST_WEIGHT = 0.02
 _MANY = 2000  # rows from which a second thread is worth its start
+_ROWS_AT_ONCE = 1024  # what the nets take at once; so few that no thread waits long for the other at the end
 
 
 class HybridClassifier(RowClassifier):
@@ -67,7 +68,7 @@ class HybridClassifier(RowClassifier):
     random_state : int, default 0
         Seed of the folds; the parts have seeds of their own.
     n_jobs : int, default 2
-        2 trains trees and nets side by side and scores many rows in two halves, 1 does one after the other; the model
+        2 trains trees and nets side by side and scores many rows on two threads, 1 does one after the other; the model
         and its answers are the same.
 
     Attributes
@@ -199,16 +200,17 @@ class HybridClassifier(RowClassifier):
         rows = self._rows(X)
         if sequences is not None and len(sequences) != len(rows):
             raise FitError(f"there are {len(sequences)} sequences for {len(rows)} rows; give one per row")
+
+        def score(some: Integers) -> dict[str, Floats]:
+            table = np.ascontiguousarray(rows[some[0] : some[-1] + 1])
+            events = None if sequences is None else sequences.take(some)
+            return {name: _part_log_odds(part, table, events) for name, part in self.parts_.items()}
+
         if self.n_jobs == 1 or len(rows) < _MANY:
-            return {name: _part_log_odds(part, rows, sequences) for name, part in self.parts_.items()}
-
-        def score(half: Integers) -> dict[str, Floats]:
-            events = None if sequences is None else sequences.take(half)
-            return {name: _part_log_odds(part, rows[half], events) for name, part in self.parts_.items()}
-
+            return score(np.arange(len(rows)))
         with ThreadPoolExecutor(2) as pool:
-            first, second = pool.map(score, np.array_split(np.arange(len(rows)), 2))
-        return {name: np.concatenate([first[name], second[name]]) for name in self.parts_}
+            found = list(pool.map(score, np.array_split(np.arange(len(rows)), -(-len(rows) // _ROWS_AT_ONCE))))
+        return {name: np.concatenate([some[name] for some in found]) for name in self.parts_}
 
     def log_odds(self, X: Any, sequences: EventSequences | None = None) -> Floats:
         """Calibrated log-odds of the bad class, float64, shape (n,)."""
