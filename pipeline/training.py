@@ -1,4 +1,4 @@
-"""Steps to a registered bundle: looks at cards, the search, the training with its record, the champion."""
+"""Steps to a registered bundle: looks at cards, the search, the training with its record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,11 +102,17 @@ def train(
     home: Home,
     *,
     report: Path | None = None,
+    author: str | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Facts:
-    """Train an experiment, measure it on its test rows, log run, bundle and report, and register the bundle."""
+    """Train an experiment, measure it on its test rows, log run, bundle and report, and register the bundle.
+
+    The author answers for it and cannot approve it; the account that runs this, where none is named.
+    """
     from evaluation import run_record as record
+    from evaluation.gate.people import named
+    from evaluation.gate.succession import Succession
     from evaluation.run import evaluate
     from training import run
     from training.experiment import read_experiment
@@ -114,7 +120,7 @@ def train(
     experiment, folder = read_experiment(experiment_name), opened(data)
     if report is not None:
         require_file(report)
-    registry = home.registry()
+    who, registry = named(author, "--author"), home.registry()
     with_contracts(folder)
     rows = run.prepare_for(experiment, folder, part_of(progress, 0.0, 0.2))
     study = _study(experiment, folder)
@@ -148,6 +154,7 @@ def train(
                 **({} if best is None else {"tuning_best_auc": best.best_auc, "tuning_trials": len(best.trials)}),
             },
             tags={
+                "author": who,
                 "bundle_identity": bundle.identity,
                 "feature_set_identity": bundle.feature_set.identity,
                 "data_identity": folder.identity,
@@ -159,6 +166,8 @@ def train(
             curves={**by_fold, **record.learning(bundle.model), **({} if best is None else record.by_trial(best))},
         )
         registered = registry.register(experiment.name, run_id)
+        with home.register() as register:
+            Succession(registry, register).standing(registered.name, now or datetime.now(UTC))
         if report is not None:
             write_whole(report, lambda path: shutil.copyfile(page, path))
     shutil.rmtree(checkpoints, ignore_errors=True)  # kept until here, so that an interrupted run goes on from them
@@ -166,6 +175,7 @@ def train(
         checkpoints.parent.rmdir()
     return {
         "model": registered.label,
+        "author": who,
         "aliases": list(registered.aliases),
         "run_id": run_id,
         "bundle_identity": bundle.identity,
@@ -180,12 +190,6 @@ def train(
     }
 
 
-def promote(model: str, home: Home) -> Facts:
-    """Make a version the champion."""
-    registered = home.registry().promote(model)
-    return {"model": registered.label, "aliases": list(registered.aliases)}
-
-
 def _counts(rows: Rows) -> Facts:
     left_out = {left.en: left.count for left in rows.left_out}
     bad = {
@@ -196,7 +200,9 @@ def _counts(rows: Rows) -> Facts:
 
 def _study(experiment: Any, folder: TableFolder) -> str:
     """A study belongs to one experiment's text and one state of the data."""
-    declared = json.dumps(experiment.model_dump(mode="json", exclude={"tuning": {"trials", "seconds"}}), sort_keys=True)
+    declared = json.dumps(
+        experiment.model_dump(mode="json", exclude={"tuning": {"trials", "seconds"}, "gate": True}), sort_keys=True
+    )
     mark = hashlib.sha256((declared + folder.identity).encode()).hexdigest()[:16]
     return f"{experiment.name}-{mark}"
 

@@ -32,7 +32,8 @@ from data_contracts.messages import ScoreRequest, read_request
 from features.online import compile_plan
 from features.sequences import EventSequences, from_records
 from features.sets import feature_set
-from training.bundle import MANIFEST, Bundle, verify
+from training.bundle import Bundle
+from training.manifest import MANIFEST, verify
 
 REQUEST = "request"
 OUTPUTS = ("pd", "score", "log_odds")
