@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import xgboost
 
 from training.estimator import (
@@ -19,12 +19,10 @@ from training.estimator import (
     checked_weights,
     inner_split,
     read_json,
-    spread,
     write_json,
 )
 from training.forest_kernel import Forest, forest_of, walk
 
-_MANY = 1000
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -71,7 +69,7 @@ class BoostedClassifier(RowClassifier):
     booster_: xgboost.Booster
     rounds_: int
     history_: list[list[float]]
-    _forest: Forest
+    forest_: Forest
 
     def __init__(
         self,
@@ -140,33 +138,15 @@ class BoostedClassifier(RowClassifier):
                 for k in range(self.n_seeds)
             ]
         )
-        self._forest = forest_of(self.booster_)
+        self.forest_ = forest_of(self.booster_)
         return self
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds of the seeds, float64, shape (n,)."""
         rows = np.ascontiguousarray(self._rows(X))
         answers = np.empty(len(rows), dtype=np.float32)
-        walk(self._forest, rows, answers)
+        walk(self.forest_, rows, answers)
         return answers.astype(np.float64)
-
-    def contributions(self, X: Any) -> tuple[float, Floats]:
-        """Split each row's log-odds by feature: TreeSHAP, where a leaf's path weighs by its training rows.
-
-        Returns
-        -------
-        base : float
-            Expected log-odds, with XGBoost's own base score.
-        contributions : ndarray, shape (n, n_features)
-            `base + contributions.sum(1)` equals `log_odds(X)` to rounding of float64.
-        """
-        checked = self._rows(X)
-        rows = xgboost.DMatrix(_float32(checked), nthread=1 if len(checked) < _MANY else self.n_jobs)
-        with self._threaded(len(checked)):
-            split = self.booster_.predict(rows, pred_contribs=True).astype(np.float64)
-        base = float(split[0, -1])
-        # XGBoost sums in float32: its rounding is given back to the features in proportion to what they moved.
-        return base, spread(split[:, :-1], self.log_odds(checked) - base)
 
     def save(self, folder: Path) -> None:
         """Write `boosted.json` and `boosted.ubj` into `folder`."""
@@ -186,27 +166,15 @@ class BoostedClassifier(RowClassifier):
             model.booster_ = xgboost.Booster({"nthread": 1}, model_file=bytearray(content))
         except (OSError, xgboost.core.XGBoostError) as error:
             raise BundleError(f"the boosted part of a saved model cannot be read ({error}); train again") from error
-        model._forest = forest_of(model.booster_)
+        model.forest_ = forest_of(model.booster_)
         return model
-
-    @contextmanager
-    def _threaded(self, n_rows: int) -> Iterator[None]:
-        """One thread for few rows, so that a request does not wait for threads to wake."""
-        more = self.n_jobs != 1 and n_rows >= _MANY
-        if more:
-            self.booster_.set_param({"nthread": self.n_jobs})
-        try:
-            yield
-        finally:
-            if more:
-                self.booster_.set_param({"nthread": 1})
 
     def _matrix(
         self, rows: Floats, labels: Integers, each: Floats | None, at: Any = slice(None)
     ) -> xgboost.QuantileDMatrix:
         weight = None if each is None else each[at]
         return xgboost.QuantileDMatrix(
-            _float32(rows[at]), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
+            single(rows[at]), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
         )
 
     def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any, each: Floats | None) -> int:
@@ -216,7 +184,7 @@ class BoostedClassifier(RowClassifier):
         judged: dict[str, dict[str, list[float]]] = {}
         train, held = inner_split(labels, self.inner_share, self.random_state, groups)
         weight = None if each is None else each[held]
-        unseen = xgboost.DMatrix(_float32(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
+        unseen = xgboost.DMatrix(single(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
         booster = xgboost.train(
             {**params, "seed": self.random_state},
             self._matrix(rows, labels, each, train),
@@ -272,6 +240,6 @@ def _averaged(boosters: list[xgboost.Booster]) -> xgboost.Booster:
     return xgboost.Booster({"nthread": 1}, model_file=bytearray(json.dumps(models[0]).encode()))
 
 
-def _float32(rows: Floats) -> Any:
-    """Rows as XGBoost holds them; a number beyond float32 stays the largest one instead of becoming infinite."""
+def single(rows: Floats) -> npt.NDArray[np.float32]:
+    """Rows in single precision, as XGBoost holds them; a number beyond it stays the largest one, not infinite."""
     return np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32)

@@ -111,6 +111,12 @@ class _Scoring:
             self.later.append((net.output.bias[:, None], net.output.weight))
         self.table = np.ascontiguousarray(at_knots.transpose(1, 0, 2))
 
+    def embedded(self, rows: Floats) -> Tensor:
+        """Embedded features, shape (n, n_used, d), of rows of raw values, shape (n, n_features)."""
+        embedded = np.empty((len(rows), len(self.columns), self.table.shape[2]))
+        embed(rows, self.columns, self.n_known, self.knots, self.table, self.missing, embedded)
+        return torch.from_numpy(embedded)
+
     def __call__(self, rows: Floats) -> Floats:
         """Mean logit of the members for rows of raw values, shape (n, n_features)."""
         answers = np.empty(len(rows))
@@ -120,9 +126,7 @@ class _Scoring:
         return answers
 
     def _answers(self, rows: Floats) -> Tensor:
-        embedded = np.empty((len(rows), len(self.columns), self.table.shape[2]))
-        embed(rows, self.columns, self.n_known, self.knots, self.table, self.missing, embedded)
-        inputs = torch.from_numpy(embedded).flatten(1)
+        inputs = self.embedded(rows).flatten(1)
         if self.own is None or len(rows) <= _FEW:
             of_inputs, of_outputs = self.factors
             first = ((inputs[:, None] * of_inputs) @ self.shared * of_outputs).flatten(1) + self.bias
@@ -271,10 +275,10 @@ class TabularNetClassifier(RowClassifier):
             mean: Floats = np.mean([score(rows) for score in self._scoring], axis=0)
         return mean
 
-    def inputs(self, X: Any) -> Floats:
-        """Normal scores of the features that the net uses (`columns_`), NaN = missing."""
-        rows = self._rows(X)
-        return self.normalizer_.transform(rows[:, self.columns_])
+    def embedded(self, X: Any) -> list[Tensor]:
+        """What each of `nets_` sees of the features in `columns_`: float64, shape (n, n_used, d_embedding)."""
+        rows = np.ascontiguousarray(self._rows(X))
+        return [score.embedded(rows) for score in self._scoring]
 
     def save(self, folder: Path) -> None:
         """Write `tabular_net.json` and safetensors for the ranks and each net into `folder`."""
