@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from commands import demo, features, governance, records, serving, training
 from commands.terminal import flags
-from data_contracts.errors import LendwellError
+from data_contracts.errors import LendwellError, LendwellWarning
 
 app = typer.Typer(
     name="lendwell",
@@ -28,6 +29,7 @@ app = typer.Typer(
 for room in (records, features, training, governance, serving, demo):
     app.add_typer(room.app)
 
+_formatwarning = warnings.formatwarning
 _UsageError: Any = typer.BadParameter.__mro__[2]  # the root of its usage errors, which Typer does not export
 
 
@@ -46,6 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = [word for word in given if word in ("--json", "--debug")]
     rest = [word for word in given if word not in ("--json", "--debug")]
     flags.update(json="--json" in asked, debug="--debug" in asked)
+    warnings.formatwarning = _formatted
     try:
         sys.exit(app(args=[*asked, *rest], prog_name="lendwell", standalone_mode=not flags["json"]))
     except _UsageError as fault:  # with --json only; otherwise Typer prints it in its own form
@@ -57,6 +60,13 @@ def main(words: Sequence[str] | None = None) -> None:
         _fail(
             LendwellError(f"{fault.strerror or fault}{place}. Nothing was left half-written; mend it and try again."), 1
         )
+
+
+def _formatted(message: Warning | str, category: type[Warning], *place: Any, **line: Any) -> str:
+    """A warning of ours as people read it; where it was raised is told of others only."""
+    if issubclass(category, LendwellWarning):
+        return f"Warning: {message}\n"
+    return _formatwarning(message, category, *place, **line)
 
 
 def _fail(fault: LendwellError, code: int) -> None:

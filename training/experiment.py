@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_contracts.errors import DeclarationError
+from training.parameters import value_faults
 
 
 class _Section(BaseModel):
@@ -225,6 +226,8 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
                 faults.append(f"{part}.{name}: {_unknown(name, known)}")
             elif not _fits(value, known[name]):
                 faults.append(f"{part}.{name}: {value!r} is no {type(known[name]).__name__}")
+            else:
+                faults += [f"{part}.{fault}" for fault in value_faults({name: value})]
     target = declared.get("target", {})
     if isinstance(target, Mapping):
         faults += [f"target.{fault}" for fault in _target_faults(target)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from features.sequences import EventSequences
-from training.boosted import BoostedClassifier
+from training.boosted import BoostedClassifier, NoSplitWarning
 from training.calibration import (
     Calibrator,
     calibrator_from_json,
@@ -37,6 +38,7 @@ from training.estimator import (
     json_values,
     probabilities,
     read_json,
+    require_values,
     write_json,
 )
 from training.sequence_net import SequenceNetClassifier
@@ -50,6 +52,7 @@ PARTS: dict[str, type[Part]] = {
     "sequence_net": SequenceNetClassifier,
 }
 LEAST_WEIGHT = 0.02
+_TELLS_NOBODY_APART = "it adds nothing, as it tells nobody apart: it needs more rows, or other parameters"
 _MANY = 2000  # rows from which a second thread is worth its start
 _ROWS_AT_ONCE = 1024  # what the nets take at once; so few that no thread waits long for the other at the end
 
@@ -296,6 +299,7 @@ class HybridClassifier(RowClassifier):
                 self.dropped_[name] = "no sequences were given"
                 continue
             tried[name] = default() if part == "default" else part
+            require_values(tried[name])
         if not tried:
             raise FitError("no part is left to train; give at least boosted or tabular_net")
         return tried
@@ -318,7 +322,9 @@ class HybridClassifier(RowClassifier):
             out[name][folds[fold][1]] = _part_log_odds(fitted, test.table, test.sequences)
             step(1.0)
 
-        self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried], steps)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoSplitWarning)  # what holds for a fold is told once, by `dropped_`
+            self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried], steps)
         return pd.DataFrame(out)
 
     def _side_by_side(self, fit: Callable[..., Any], tasks: list[tuple[Any, ...]], steps: _Steps) -> list[Any]:
@@ -344,8 +350,10 @@ class HybridClassifier(RowClassifier):
     def _blend(self, labels: Integers, each: Floats | None = None) -> None:
         """Fit weights and intercept; while a part counts for nothing, drop the weakest and fit again."""
         parts = self.oof_log_odds_
-        kept = list(parts.columns)
-        self.weights_ = dict.fromkeys(kept, 0.0)
+        self.weights_ = dict.fromkeys(parts.columns, 0.0)
+        # A part that answers each fold with one number has no weight that means anything.
+        kept = [name for name in self.weights_ if parts[name].nunique() > self.n_folds] or list(self.weights_)
+        self.dropped_ |= {name: _TELLS_NOBODY_APART for name in self.weights_ if name not in kept}
         weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels, each)
         while len(kept) > 1 and min(weights) < LEAST_WEIGHT:
             # Where nothing predicts, all weights are 0: then the part that is most wrong goes first.

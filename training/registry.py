@@ -16,6 +16,7 @@ from data_contracts.errors import BundleError, RegistryError
 from data_contracts.folder import file_sha256
 from training.manifest import MANIFEST, verify
 from training.store import MOST_TEXT, probe, reported, with_driver
+from training.workers import is_gone, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +31,7 @@ _RETIRED = "retired"
 _MARK = "model_register."
 _METRICS_AT_ONCE = 1000
 _PARAMS_AT_ONCE = 100
+_WORKER = "worker"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ class Registry:
         told = [Param(name, str(value)[:MOST_TEXT]) for name, value in params.items()]
         marks = [RunTag(name, value) for name, value in tags.items()]
         with reported(self.tracking_uri):
-            run = self.client.create_run(self._experiment(experiment), run_name=experiment)
+            worker = {_WORKER: this_process()}
+            run = self.client.create_run(self._experiment(experiment), tags=worker, run_name=experiment)
             run_id: str = run.info.run_id
             with self._broken_off_as_failed(run_id):
                 for some in _pieces(points, _METRICS_AT_ONCE):
@@ -143,6 +146,27 @@ class Registry:
                 self._log_model(run, bundle, tags)
             self.client.set_terminated(run_id, "FINISHED")
         return run_id
+
+    def end_what_was_left(self, experiment: str) -> list[str]:
+        """Mark the runs of an experiment, and their models, as failed whose process on this machine was killed.
+
+        Returns
+        -------
+        list of str
+            Ids of those runs. Runs of other machines go on, as nobody here can tell whether they do.
+        """
+        with reported(self.tracking_uri):
+            found = self.client.get_experiment_by_name(experiment)
+            if found is None:
+                return []
+            running = self.client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")
+            left = [run.info.run_id for run in running if is_gone(run.data.tags.get(_WORKER))]
+            for run_id in left:
+                for model in self.client.search_logged_models([found.experiment_id], f"source_run_id = '{run_id}'"):
+                    if str(model.status) == "PENDING":
+                        self.client.finalize_logged_model(model.model_id, "FAILED")
+                self.client.set_terminated(run_id, "FAILED")
+        return left
 
     def register(self, name: str, run_id: str) -> Registered:
         """Register the bundle of a finished run. The first of its name becomes champion, a later one challenger.

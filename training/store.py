@@ -10,6 +10,10 @@ from data_contracts.errors import LendwellError, RegistryError
 
 MOST_TEXT = 500
 _PATIENCE_SECONDS = 10.0
+_WAY_OUT = (
+    "Check --tracking-uri (sqlite:///FILE, postgresql://USER@HOST/NAME, or http://HOST:PORT of an MLflow server), that "
+    "it runs and has room."
+)
 
 
 def with_driver(uri: str) -> str:
@@ -35,8 +39,7 @@ def probe(uri: str) -> None:
             httpx.get(uri, timeout=_PATIENCE_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise RegistryError(
-                f"The registry at {_place(uri)} gives no answer ({fault or type(fault).__name__}). "
-                "Check --tracking-uri, that it runs and has room."
+                f"The registry at {_place(uri)} gives no answer ({fault or type(fault).__name__}). {_WAY_OUT}"
             ) from fault
     if uri.startswith(("sqlite:", "postgresql")):
         from sqlalchemy import create_engine
@@ -61,8 +64,7 @@ def reported(tracking_uri: str) -> Iterator[None]:
         except (MlflowException, SQLAlchemyError, ImportError) as fault:
             first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
             raise RegistryError(
-                f"The registry at {_place(tracking_uri)} cannot be used: {first_line[:MOST_TEXT]}. "
-                "Check --tracking-uri, that it runs and has room."
+                f"The registry at {_place(tracking_uri)} cannot be used: {first_line[:MOST_TEXT]}. {_WAY_OUT}"
             ) from fault
 
 

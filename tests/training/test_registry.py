@@ -9,6 +9,7 @@ import pytest
 from data_contracts.errors import BundleError, RegistryError
 from training.bundle import Bundle
 from training.registry import Registered, Registry, download_bundle
+from training.workers import this_process
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -82,6 +83,31 @@ def test_a_run_that_breaks_off_is_marked_as_failed(registry, tiny, tmp_path):
             registry.register("broken", run.info.run_id)
     with pytest.raises(RegistryError, match="no model 'broken'"):
         registry.find("broken")
+
+
+def begun(registry: Registry, experiment: str, worker: str) -> tuple[str, str]:
+    """A run, and its model, that somebody has begun to log."""
+    number = registry._experiment(experiment)
+    run_id = registry.client.create_run(number, tags={"worker": worker}).info.run_id
+    return run_id, registry.client.create_logged_model(number, "bundle", run_id).model_id
+
+
+def test_what_a_killed_process_left_is_marked_as_failed_and_nothing_else(registry):
+    host, process, started = this_process().rsplit(":", 2)
+    killed = begun(registry, "left", f"{host}:{process}:{float(started) - 60:.2f}")  # another had its number before
+    others = [begun(registry, "left", worker) for worker in (this_process(), f"other-{host}:{process}:1.00")]
+    untold = registry.client.create_run(registry._experiment("left")).info.run_id
+    assert registry.end_what_was_left("left") == [killed[0]]
+    assert registry.end_what_was_left("left") == registry.end_what_was_left("never trained") == []
+    status = {run_id: registry.client.get_run(run_id).info.status for run_id in (killed[0], others[0][0], others[1][0])}
+    assert list(status.values()) == ["FAILED", "RUNNING", "RUNNING"]
+    assert registry.client.get_run(untold).info.status == "RUNNING"
+    models = [str(registry.client.get_logged_model(model).status) for _, model in (killed, *others)]
+    assert models == ["FAILED", "PENDING", "PENDING"]
+
+
+def test_a_run_tells_which_process_logged_it(registry, tiny):
+    assert registry.client.get_run(logged(registry, tiny, "whose")).data.tags["worker"] == this_process()
 
 
 def test_a_disk_that_is_full_registers_nothing(uri, tiny, small_disk):
@@ -190,6 +216,7 @@ def test_a_password_is_not_told(tmp_path):
         Registry("postgresql://reader:secret@127.0.0.1:9/mlflow", tmp_path)
     assert "secret" not in str(caught.value)
     assert "127.0.0.1:9/mlflow" in str(caught.value)
+    assert "postgresql://USER@HOST/NAME" in str(caught.value)
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "gopher://127.0.0.1"])
