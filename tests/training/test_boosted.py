@@ -71,6 +71,7 @@ def test_one_row_alone_and_in_a_batch_agree(loans):
         {"gamma": 1e6},  # no split at all: every tree is a leaf
     ],
 )
+@pytest.mark.filterwarnings("ignore::training.boosted.NoSplitWarning")
 def test_the_walk_down_the_trees_is_xgboosts_answer_to_the_last_bit(loans, params):
     X, y = loans
     model = BoostedClassifier(**{**FAST, "early_stopping_rounds": 0, **params}).fit(X, y)

@@ -152,6 +152,6 @@ def test_each_member_with_weights_of_its_own_is_the_net(rows, params):
     X[::5, 1] = np.nan
     net = TabularNetClassifier(**{**FAST, "max_epochs": 1, **params}).fit(X, np.arange(1200) % 2)
     with torch.inference_mode():
-        scores = torch.as_tensor(net.inputs(X[:rows]))
+        scores = torch.as_tensor(net.normalizer_.transform(X[:rows][:, net.columns_]))
         wanted = np.mean([module(scores).squeeze(-1).mean(dim=1).numpy() for module in net.nets_], axis=0)
     np.testing.assert_allclose(net.log_odds(X[:rows]), wanted, atol=1e-12, rtol=0)
