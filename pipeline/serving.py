@@ -106,8 +106,8 @@ def serve(
 
 def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None) -> Facts:
     """Compare the scored requests of a bundle in the decision log with its reference; writes HTML and JSON."""
+    from evaluation.drift import compare
     from serving.decision_log import DecisionLog, feature_matrix
-    from serving.monitoring.drift import compare
     from serving.monitoring.report import build_drift_report
 
     if out.exists() and not out.is_dir():

@@ -133,8 +133,8 @@ def train(
         trained = run.train(experiment, folder, rows, best=best, progress=tell, checkpoints=checkpoints)
         with tempfile.TemporaryDirectory() as draft:
             facts = _measured_and_registered(
-                trained, folder, rows, best, Path(draft), registry, author=who,
-                report=report, created=day(now), progress=part_of(progress, 0.85, 1.0),
+                trained, folder, rows, best, Path(draft), registry,
+                author=who, report=report, created=day(now), progress=part_of(progress, 0.85, 1.0),
             )  # fmt: skip
         with home.register() as register:
             Succession(registry, register).standing(experiment.name, now or datetime.now(UTC))

@@ -9,7 +9,7 @@ from typing import Any
 from data_contracts.errors import BundleError
 from data_contracts.folder import file_sha256
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 
