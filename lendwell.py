@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import demo, features, records, serving, training
+from commands import demo, features, governance, records, serving, training
 from commands.terminal import flags
 from data_contracts.errors import LendwellError, LendwellWarning
 
@@ -23,10 +23,10 @@ app = typer.Typer(
     help="The model lifecycle of a consumer lender: raw credit-bureau, consumption and repayment records in; a "
     "trained, explained, served and monitored champion out.",
     epilog="The way, step by step: [bold]simulate[/] or [bold]import[/] → validate → features → tune → train → "
-    "evaluate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command takes "
-    "--json (facts for machines on stdout) and --debug (tracebacks).",
+    "evaluate → gate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command "
+    "takes --json (facts for machines on stdout) and --debug (tracebacks).",
 )
-for room in (records, features, training, serving, demo):
+for room in (records, features, training, governance, serving, demo):
     app.add_typer(room.app)
 
 _formatwarning = warnings.formatwarning

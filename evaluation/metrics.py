@@ -4,6 +4,7 @@
 
 * AUC and Gini: DeLong, by midranks (Sun and Xu 2014, IEEE Signal Processing Letters 21);
 * KS: bootstrap within each class, so that a resample always has both;
+* PR-AUC and H-measure: bootstrap over rows, since they depend on the bad rate;
 * Brier and log loss: they are means, so the standard error of a mean is exact enough and needs no resampling;
 * slope and intercept of calibration: Wald, from the information matrix of the logistic recalibration. A bootstrap
   within classes would fix the bad rate, which is just what the intercept is uncertain about;
@@ -12,92 +13,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from statistics import NormalDist
-
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from evaluation.metric import Z95, Array, Integers, Metric, checked, checked_pd, clip, mean, one_class
+from evaluation.ranking import h_measure, pr_auc
+from evaluation.resampling import areas, centred, draws, draws_of_classes, histogram, ranks
 
-Z95 = NormalDist().inv_cdf(0.975)
+__all__ = [
+    "Z95", "Array", "Integers", "Metric", "auc", "auc_difference", "auc_gap", "brier", "calibration_line",
+    "checked_pd", "delong", "ece", "evaluate", "gini", "h_measure", "ks", "log_loss", "pr_auc", "quantile_bins",
+]  # fmt: skip
+
 _SMALLEST_PD = 1e-15
-_CHUNK = 4_000_000
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure with its 95 % interval, or the reason why it is undefined.
-
-    Parameters
-    ----------
-    value, low, high : float or None
-        The figure and its interval; None where it cannot be computed.
-    n : int
-        Rows it was computed from.
-    note, note_zh : str
-        Why it is undefined, or what to know when reading it, in English and Chinese.
-
-    Examples
-    --------
-    >>> Metric(None, None, None, 3, "no default among the rows").defined
-    False
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    note: str = ""
-    note_zh: str = ""
-
-    @property
-    def defined(self) -> bool:
-        """Whether there is a figure."""
-        return self.value is not None
-
-    def to_dict(self) -> dict[str, float | int | str | None]:
-        """Plain values for JSON."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "note": self.note}
-
-
-def _checked(y: npt.ArrayLike, *scores: npt.ArrayLike) -> tuple[Integers, tuple[Array, ...]]:
-    label = np.asarray(y)
-    arrays = tuple(np.asarray(score, dtype=np.float64) for score in scores)
-    if any(label.shape != array.shape or array.ndim != 1 for array in arrays):
-        raise ValueError(f"y has shape {label.shape}, the scores {[a.shape for a in arrays]}; give equal (n,).")
-    if not np.isin(label, (0, 1)).all():
-        raise ValueError("y must hold only 0 (good) and 1 (default); leave out rows without an outcome.")
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise ValueError("A score is missing or infinite; leave its row out and count it.")
-    return label.astype(np.int64), arrays
-
-
-def checked_pd(y: npt.ArrayLike, pd: npt.ArrayLike) -> tuple[Integers, Array]:
-    """Outcomes and PDs as arrays of shape (n,); `ValueError` where they are not what their names say."""
-    label, (probability,) = _checked(y, pd)
-    if ((probability < 0) | (probability > 1)).any():
-        raise ValueError("pd must lie in [0, 1]; log-odds have to be turned into probabilities first.")
-    return label, probability
-
-
-def _undefined(y: Integers) -> Metric | None:
-    """The reason why nothing that compares both classes can be computed, if there is one."""
-    reasons = {
-        0: ("no rows", "没有样本"),
-        1: ("every row is of one class", "样本只有一个类别"),
-    }
-    classes = 0 if len(y) == 0 else len(np.unique(y))
-    if classes == 2:
-        return None
-    return Metric(None, None, None, len(y), *reasons[classes])
-
-
-def _clip(value: float, low: float = 0.0, high: float = 1.0) -> float:
-    return float(min(max(value, low), high))
+_SINGLE = ("no interval: a class has a single row", "无区间：某一类别只有一个样本")
 
 
 def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
@@ -114,9 +44,17 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
     >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
     0.75
     """
-    label, (values,) = _checked(y, score)
-    if undefined := _undefined(label):
+    label, (values,) = checked(y, score)
+    if undefined := one_class(label):
         return undefined
+    value, error = delong(label, values)
+    if error is None:
+        return Metric(value, None, None, len(label), *_SINGLE)
+    return Metric(value, clip(value - Z95 * error), clip(value + Z95 * error), len(label))
+
+
+def delong(label: Integers, values: Array) -> tuple[float, float | None]:
+    """AUC of rows of both classes and its standard error, None where a class has a single row."""
     good, bad = values[label == 0], values[label == 1]
     rank = rankdata(np.concatenate([bad, good]))
     # placement of each row among the rows of the other class
@@ -124,10 +62,28 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
     of_good = 1 - (rank[len(bad) :] - rankdata(good)) / len(bad)
     value = float(of_bad.mean())
     if min(len(good), len(bad)) < 2:
-        note = ("no interval: a class has a single row", "无区间：某一类别只有一个样本")
-        return Metric(value, None, None, len(label), *note)
-    spread = float(np.sqrt(of_bad.var(ddof=1) / len(bad) + of_good.var(ddof=1) / len(good)))
-    return Metric(value, _clip(value - Z95 * spread), _clip(value + Z95 * spread), len(label))
+        return value, None
+    return value, float(np.sqrt(of_bad.var(ddof=1) / len(bad) + of_good.var(ddof=1) / len(good)))
+
+
+def auc_gap(y: npt.ArrayLike, score: npt.ArrayLike, other_y: npt.ArrayLike, other_score: npt.ArrayLike) -> Metric:
+    """AUC on one sample minus AUC on another of other applicants, such as training minus test, with DeLong's interval.
+
+    Examples
+    --------
+    >>> auc_gap([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
+    0.25
+    """
+    samples = [checked(y, score), checked(other_y, other_score)]
+    n = sum(len(label) for label, _ in samples)
+    for label, _ in samples:
+        if undefined := one_class(label):
+            return Metric(None, None, None, n, undefined.note, undefined.note_zh)
+    (first, error), (second, other_error) = (delong(label, values) for label, (values,) in samples)
+    if error is None or other_error is None:
+        return Metric(first - second, None, None, n, *_SINGLE)
+    half = Z95 * float(np.hypot(error, other_error))
+    return Metric(first - second, clip(first - second - half, -1), clip(first - second + half, -1), n)
 
 
 def gini(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
@@ -146,28 +102,6 @@ def gini(y: npt.ArrayLike, score: npt.ArrayLike) -> Metric:
     return Metric(scaled(area.value), scaled(area.low), scaled(area.high), area.n, area.note, area.note_zh)
 
 
-def _draws(rng: np.random.Generator, n: int, resamples: int) -> Iterator[Integers]:
-    """Row numbers of bootstrap resamples, shape (some, n), in pieces that bound the memory."""
-    step = max(1, _CHUNK // n)
-    for start in range(0, resamples, step):
-        yield rng.integers(0, n, (min(step, resamples - start), n), dtype=np.int64)
-
-
-def _histogram(groups: Integers, size: int, weights: Array | None = None) -> Array:
-    """Count (or sum of weights) of each group in each resample: (resamples, n) to (resamples, size)."""
-    resamples = len(groups)
-    flat = (groups + np.arange(resamples)[:, None] * size).ravel()
-    total = np.bincount(flat, None if weights is None else weights.ravel(), minlength=resamples * size)
-    return total.reshape(resamples, size).astype(np.float64)
-
-
-def _centred(values: Array, value: float, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
-    """Percentile interval, moved by the bootstrap's own bias: resampling adds noise to a maximum of differences."""
-    bias = float(values.mean()) - value
-    lower, upper = np.quantile(values, [0.025, 0.975])
-    return _clip(float(lower) - bias, low, high), _clip(float(upper) - bias, low, high)
-
-
 def ks(y: npt.ArrayLike, score: npt.ArrayLike, *, resamples: int = 200, seed: int = 0) -> Metric:
     """Kolmogorov-Smirnov: the largest gap between the score distributions of bad and good loans.
 
@@ -176,35 +110,20 @@ def ks(y: npt.ArrayLike, score: npt.ArrayLike, *, resamples: int = 200, seed: in
     >>> ks([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
     0.5
     """
-    label, (values,) = _checked(y, score)
-    if undefined := _undefined(label):
+    label, (values,) = checked(y, score)
+    if undefined := one_class(label):
         return undefined
-    groups, rank = np.unique(values, return_inverse=True)
-    bad, good = rank[label == 1].astype(np.int64), rank[label == 0].astype(np.int64)
+    rank, size = ranks(values)
+    bad, good = rank[label == 1], rank[label == 0]
 
     def gap(of_bad: Integers, of_good: Integers) -> Array:
-        difference = _histogram(of_bad, len(groups)) / len(bad) - _histogram(of_good, len(groups)) / len(good)
+        difference = histogram(of_bad, size) / len(bad) - histogram(of_good, size) / len(good)
         return np.asarray(np.abs(np.cumsum(difference, axis=1)).max(axis=1))
 
     value = float(gap(bad[None], good[None])[0])
     rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // len(label))
-    found = []
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn_bad = bad[rng.integers(0, len(bad), (size, len(bad)))]
-        found.append(gap(drawn_bad, good[rng.integers(0, len(good), (size, len(good)))]))
-    return Metric(value, *_centred(np.concatenate(found), value), len(label))
-
-
-def _mean(losses: Array, note: tuple[str, str] = ("", "")) -> Metric:
-    if len(losses) == 0:
-        return Metric(None, None, None, 0, "no rows", "没有样本")
-    value = float(losses.mean())
-    if len(losses) == 1:
-        return Metric(value, None, None, 1, "no interval: a single row", "无区间：只有一个样本")
-    spread = Z95 * float(losses.std(ddof=1)) / float(np.sqrt(len(losses)))
-    return Metric(value, max(0.0, value - spread), value + spread, len(losses), *note)
+    found = np.concatenate([gap(*drawn) for drawn in draws_of_classes(bad, good, resamples, rng)])
+    return Metric(value, *centred(found, value), len(label))
 
 
 def brier(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
@@ -216,7 +135,7 @@ def brier(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
     0.025
     """
     label, probability = checked_pd(y, pd)
-    return _mean((probability - label) ** 2)
+    return mean((probability - label) ** 2, least=0.0)
 
 
 def log_loss(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
@@ -226,7 +145,7 @@ def log_loss(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
     note = ("", "")
     if (inside != probability).any():
         note = ("a PD of exactly 0 or 1 was moved by 1e-15", "有PD恰为0或1，已调整1e-15")
-    return _mean(-np.where(label == 1, np.log(inside), np.log1p(-inside)), note)
+    return mean(-np.where(label == 1, np.log(inside), np.log1p(-inside)), least=0.0, note=note)
 
 
 def calibration_line(y: npt.ArrayLike, pd: npt.ArrayLike) -> tuple[Metric, Metric]:
@@ -240,7 +159,7 @@ def calibration_line(y: npt.ArrayLike, pd: npt.ArrayLike) -> tuple[Metric, Metri
         With Wald intervals; undefined where one class is missing, all PDs are equal, or the PD separates the classes.
     """
     label, probability = checked_pd(y, pd)
-    if undefined := _undefined(label):
+    if undefined := one_class(label):
         return undefined, undefined
     inside = np.clip(probability, _SMALLEST_PD, 1 - _SMALLEST_PD)
     logit = np.log(inside) - np.log1p(-inside)
@@ -303,21 +222,21 @@ def ece(y: npt.ArrayLike, pd: npt.ArrayLike, *, bins: int = 10, resamples: int =
     """
     label, probability = checked_pd(y, pd)
     if len(label) == 0:
-        return _mean(probability)
+        return mean(probability)
     group = quantile_bins(probability, bins)
     size = int(group.max()) + 1
     gap = probability - label
 
     def error(rows: Integers) -> Array:
-        return np.asarray(np.abs(_histogram(group[rows], size, gap[rows])).sum(axis=1) / len(label))
+        return np.asarray(np.abs(histogram(group[rows], size, gap[rows])).sum(axis=1) / len(label))
 
     value = float(error(np.arange(len(label))[None])[0])
     rng = np.random.default_rng(seed)
-    found = np.concatenate([error(rows) for rows in _draws(rng, len(label), resamples)])
+    found = np.concatenate([error(rows) for rows in draws(rng, len(label), resamples)])
     noise = np.bincount(group, probability * (1 - probability))
     chance = float(np.sqrt(2 / np.pi * noise).sum() / len(label))
     note = f"a perfectly calibrated PD would show {chance:.4f} on these rows", f"完全校准的PD在此样本上约为{chance:.4f}"
-    return Metric(value, *_centred(found, value), len(label), *note)
+    return Metric(value, *centred(found, value), len(label), *note)
 
 
 def evaluate(y: npt.ArrayLike, pd: npt.ArrayLike, *, resamples: int = 200, seed: int = 0) -> dict[str, Metric]:
@@ -328,14 +247,15 @@ def evaluate(y: npt.ArrayLike, pd: npt.ArrayLike, *, resamples: int = 200, seed:
     y : array of 0 and 1, shape (n,)
     pd : array in [0, 1], shape (n,)
     resamples : int, default 200
-        Bootstrap resamples of KS and ECE.
+        Bootstrap resamples of KS, PR-AUC, H-measure and ECE.
     seed : int, default 0
         The same seed gives the same intervals.
 
     Returns
     -------
     dict of str to Metric
-        `auc`, `gini`, `ks`, `brier`, `log_loss`, `calibration_slope`, `calibration_intercept`, `ece`.
+        `auc`, `gini`, `ks`, `pr_auc`, `h_measure`, `brier`, `log_loss`, `calibration_slope`,
+        `calibration_intercept`, `ece`.
 
     Raises
     ------
@@ -353,6 +273,8 @@ def evaluate(y: npt.ArrayLike, pd: npt.ArrayLike, *, resamples: int = 200, seed:
         "auc": auc(label, probability),
         "gini": gini(label, probability),
         "ks": ks(label, probability, resamples=resamples, seed=seed),
+        "pr_auc": pr_auc(label, probability, resamples=resamples, seed=seed),
+        "h_measure": h_measure(label, probability, resamples=resamples, seed=seed),
         "brier": brier(label, probability),
         "log_loss": log_loss(label, probability),
         "calibration_slope": slope,
@@ -371,30 +293,18 @@ def auc_difference(
     >>> auc_difference([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], [0.1, 0.4, 0.35, 0.8]).value
     0.25
     """
-    label, scores = _checked(y, a, b)
-    if undefined := _undefined(label):
+    label, scores = checked(y, a, b)
+    if undefined := one_class(label):
         return undefined
     bad, good = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
-    ranks = [np.unique(score, return_inverse=True)[1].astype(np.int64) for score in scores]
+    of_each = [ranks(score) for score in scores]
 
     def difference(of_bad: Integers, of_good: Integers) -> Array:
-        first, second = (_areas(rank[of_bad], rank[of_good], int(rank.max()) + 1) for rank in ranks)
+        first, second = (areas(rank[of_bad], rank[of_good], size) for rank, size in of_each)
         return first - second
 
     value = float(difference(bad[None], good[None])[0])
     rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // len(label))
-    found = []
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = bad[rng.integers(0, len(bad), (size, len(bad)))], good[rng.integers(0, len(good), (size, len(good)))]
-        found.append(difference(*drawn))
-    low, high = np.quantile(np.concatenate(found), [0.025, 0.975])
+    found = np.concatenate([difference(*drawn) for drawn in draws_of_classes(bad, good, resamples, rng)])
+    low, high = np.quantile(found, [0.025, 0.975])
     return Metric(value, float(low), float(high), len(label))
-
-
-def _areas(bad: Integers, good: Integers, size: int) -> Array:
-    """AUC of each resample from the dense ranks of its bad and good loans."""
-    of_bad, of_good = _histogram(bad, size), _histogram(good, size)
-    below = np.cumsum(of_good, axis=1) - of_good / 2
-    return np.asarray((of_bad * below).sum(axis=1) / (bad.shape[1] * good.shape[1]))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from data_contracts.folder import TableFolder
-from evaluation.attribution import Attributions, explain
+from evaluation.attribution import Attributions, Explainer
 from evaluation.metrics import Metric
 from evaluation.metrics import evaluate as measure
 from evaluation.missing_sources import WithoutSource, without_sources
@@ -150,7 +150,7 @@ def _split(bundle: Bundle, rows: Rows, at: npt.NDArray[np.int64], name: str, *, 
 def _explained(bundle: Bundle, rows: Rows, at: npt.NDArray[np.int64]) -> tuple[Any, Attributions]:
     features = rows.features.iloc[at].reset_index(drop=True)
     events = None if bundle.background_sequences is None else rows.events.take(at)
-    return features, explain(bundle.model, features, events, bundle.background_features, bundle.background_sequences)
+    return features, Explainer.of(bundle)(features, events)
 
 
 def _parts(bundle: Bundle) -> list[Part]:

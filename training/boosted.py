@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import xgboost
 
 from data_contracts.errors import LendwellWarning
@@ -21,11 +21,11 @@ from training.estimator import (
     checked_weights,
     inner_split,
     read_json,
-    spread,
     write_json,
 )
+from training.forest_kernel import Forest, forest_of, walk
 
-_MANY = 1000
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class NoSplitWarning(LendwellWarning):
@@ -75,6 +75,7 @@ class BoostedClassifier(RowClassifier):
     booster_: xgboost.Booster
     rounds_: int
     history_: list[list[float]]
+    forest_: Forest
 
     def __init__(
         self,
@@ -148,33 +149,17 @@ class BoostedClassifier(RowClassifier):
                 for k in range(self.n_seeds)
             ]
         )
+        self.forest_ = forest_of(self.booster_)
         if not self.booster_.get_score(importance_type="weight"):
             warnings.warn(NoSplitWarning(self._why_no_split(rows, labels, each)), stacklevel=2)
         return self
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds of the seeds, float64, shape (n,)."""
-        rows = self._rows(X).astype(np.float32)
-        with self._threaded(len(rows)):
-            return self.booster_.inplace_predict(rows, predict_type="margin").astype(np.float64)
-
-    def contributions(self, X: Any) -> tuple[float, Floats]:
-        """Split each row's log-odds by feature: TreeSHAP, where a leaf's path weighs by its training rows.
-
-        Returns
-        -------
-        base : float
-            Expected log-odds, with XGBoost's own base score.
-        contributions : ndarray, shape (n, n_features)
-            `base + contributions.sum(1)` equals `log_odds(X)` to rounding of float64.
-        """
-        checked = self._rows(X)
-        rows = xgboost.DMatrix(checked.astype(np.float32), nthread=1 if len(checked) < _MANY else self.n_jobs)
-        with self._threaded(len(checked)):
-            split = self.booster_.predict(rows, pred_contribs=True).astype(np.float64)
-        base = float(split[0, -1])
-        # XGBoost sums in float32: its rounding is given back to the features in proportion to what they moved.
-        return base, spread(split[:, :-1], self.log_odds(checked) - base)
+        rows = np.ascontiguousarray(self._rows(X))
+        answers = np.empty(len(rows), dtype=np.float32)
+        walk(self.forest_, rows, answers)
+        return answers.astype(np.float64)
 
     def save(self, folder: Path) -> None:
         """Write `boosted.json` and `boosted.ubj` into `folder`."""
@@ -194,26 +179,15 @@ class BoostedClassifier(RowClassifier):
             model.booster_ = xgboost.Booster({"nthread": 1}, model_file=bytearray(content))
         except (OSError, xgboost.core.XGBoostError) as error:
             raise BundleError(f"the boosted part of a saved model cannot be read ({error}); train again") from error
+        model.forest_ = forest_of(model.booster_)
         return model
-
-    @contextmanager
-    def _threaded(self, n_rows: int) -> Iterator[None]:
-        """One thread for few rows, so that a request does not wait for threads to wake."""
-        more = self.n_jobs != 1 and n_rows >= _MANY
-        if more:
-            self.booster_.set_param({"nthread": self.n_jobs})
-        try:
-            yield
-        finally:
-            if more:
-                self.booster_.set_param({"nthread": 1})
 
     def _matrix(
         self, rows: Floats, labels: Integers, each: Floats | None, at: Any = slice(None)
     ) -> xgboost.QuantileDMatrix:
         weight = None if each is None else each[at]
         return xgboost.QuantileDMatrix(
-            rows[at].astype(np.float32), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
+            single(rows[at]), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
         )
 
     def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any, each: Floats | None) -> int:
@@ -223,7 +197,7 @@ class BoostedClassifier(RowClassifier):
         judged: dict[str, dict[str, list[float]]] = {}
         train, held = inner_split(labels, self.inner_share, self.random_state, groups)
         weight = None if each is None else each[held]
-        unseen = xgboost.DMatrix(rows[held].astype(np.float32), labels[held], weight=weight, nthread=self.n_jobs)
+        unseen = xgboost.DMatrix(single(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
         booster = xgboost.train(
             {**params, "seed": self.random_state},
             self._matrix(rows, labels, each, train),
@@ -292,3 +266,8 @@ def _averaged(boosters: list[xgboost.Booster]) -> xgboost.Booster:
         "gbtree_model_param": {**forests[0]["gbtree_model_param"], "num_trees": str(len(trees))},
     }
     return xgboost.Booster({"nthread": 1}, model_file=bytearray(json.dumps(models[0]).encode()))
+
+
+def single(rows: Floats) -> npt.NDArray[np.float32]:
+    """Rows in single precision, as XGBoost holds them; a number beyond it stays the largest one, not infinite."""
+    return np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32)

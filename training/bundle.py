@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from data_contracts.folder import file_sha256
 from features.algebra import FeatureSet
 from features.sequences import KINDS, SOURCES, EventSequences
 from features.sets import feature_set
+from training.boosted import BoostedClassifier
 from training.experiment import Scale
 from training.hybrid import HybridClassifier
+from training.manifest import FORMAT, MANIFEST, bundle_files, verify
 from training.reference import Reference
+from training.tree_attribution import TreeAttribution
 
-FORMAT = 2
-MANIFEST = "manifest.json"
+_TREES = "trees.safetensors"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Bundle:
         Distributions of features and log-odds over the training rows, for drift.
     background_features, background_sequences
         Rows against which a score is explained.
+    trees : TreeAttribution or None
+        What explains the boosted part against them, where the model has one; computed on saving where it is not given.
     scale : ScoreScale
         Points of the score.
     facts : dict
@@ -82,6 +86,12 @@ class Bundle:
     scale: ScoreScale
     facts: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
+    trees: TreeAttribution | None = None
+
+    @property
+    def sequence_length(self) -> int | None:
+        """How many of an applicant's last events the model reads; None where it reads none."""
+        return None if self.background_sequences is None else self.background_sequences.source.shape[1]
 
     def save(self, folder: Path) -> Bundle:
         """Write the bundle into an empty folder and return it with its identity."""
@@ -97,16 +107,20 @@ class Bundle:
             arrays = {"source": rows.source, "kind": rows.kind, "values": rows.values}
             contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
             save_file(contiguous, folder / "background_sequences.safetensors")
+        boosted, trees = self.model.parts_.get("boosted"), self.trees
+        if isinstance(boosted, BoostedClassifier):
+            trees = trees or TreeAttribution.of(boosted, self.background_features)
+            trees.save(folder / _TREES)
         _write_json(folder / "facts.json", {"scale": asdict(self.scale), **self.facts})
         manifest = {
             "format": FORMAT,
             "name": self.name,
             "decision_point": self.decision_point,
             "feature_set": {"name": self.feature_set.name, "identity": self.feature_set.identity},
-            "files": {name: file_sha256(folder / name) for name in _files(folder)},
+            "files": {name: file_sha256(folder / name) for name in bundle_files(folder)},
         }
         _write_json(folder / MANIFEST, manifest)
-        return Bundle(**{**self.__dict__, "identity": file_sha256(folder / MANIFEST)})
+        return replace(self, identity=file_sha256(folder / MANIFEST), trees=trees)
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
@@ -142,39 +156,8 @@ class Bundle:
             scale=ScoreScale(**facts.pop("scale")),
             facts=facts,
             identity=file_sha256(folder / MANIFEST),
+            trees=TreeAttribution.load(folder / _TREES) if (folder / _TREES).is_file() else None,
         )
-
-
-def verify(folder: Path) -> dict[str, Any]:
-    """Check every byte of a bundle and return its manifest; `BundleError` names the first file at fault."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}.")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version, bundle, files = manifest["format"], manifest["name"], dict(manifest["files"])
-        _ = manifest["decision_point"], manifest["feature_set"]["name"], manifest["feature_set"]["identity"]
-    except (ValueError, KeyError, TypeError) as fault:
-        raise BundleError(f"{path} cannot be read. Restore the file, or train anew.") from fault
-    if version != FORMAT:
-        raise BundleError(f"The bundle {bundle} has format {version}; this version of Lendwell reads {FORMAT}.")
-    present = _files(folder)
-    for name in sorted({*files, *present}):
-        if name not in files:
-            raise BundleError(f"The bundle {bundle} holds {name}, which its manifest does not name.")
-        if name not in present:
-            raise BundleError(f"The bundle {bundle} lacks {name}. Restore the file, or train anew.")
-        if file_sha256(folder / name) != files[name]:
-            raise BundleError(
-                f"The bundle {bundle} was changed: {name} does not have the SHA-256 of its manifest. "
-                "Restore the file, or train anew."
-            )
-    return manifest
-
-
-def _files(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) != MANIFEST)
 
 
 def _write_json(path: Path, value: Any) -> None:

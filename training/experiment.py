@@ -115,7 +115,7 @@ class Tuning(_Section):
 
 
 class Experiment(_Section):
-    """One experiment: data's target and split, features, the hybrid's parts, its search and its score.
+    """One experiment: data's target and split, features, the hybrid's parts, its search, its score and its gate.
 
     Examples
     --------
@@ -141,6 +141,7 @@ class Experiment(_Section):
     sequence_net: dict[str, Any] = {}
     tuning: Tuning = Tuning()
     rejects: Rejects = Rejects()
+    gate: str = Field(default="default", min_length=1)
     text: str = Field(default="", exclude=True, repr=False)
 
     @model_validator(mode="after")

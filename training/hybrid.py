@@ -54,6 +54,7 @@ PARTS: dict[str, type[Part]] = {
 LEAST_WEIGHT = 0.02
 _TELLS_NOBODY_APART = "it adds nothing, as it tells nobody apart: it needs more rows, or other parameters"
 _MANY = 2000  # rows from which a second thread is worth its start
+_ROWS_AT_ONCE = 1024  # what the nets take at once; so few that no thread waits long for the other at the end
 
 
 class HybridClassifier(RowClassifier):
@@ -70,7 +71,7 @@ class HybridClassifier(RowClassifier):
     random_state : int, default 0
         Seed of the folds; the parts have seeds of their own.
     n_jobs : int, default 2
-        2 trains trees and nets side by side and scores many rows in two halves, 1 does one after the other; the model
+        2 trains trees and nets side by side and scores many rows on two threads, 1 does one after the other; the model
         and its answers are the same.
 
     Attributes
@@ -193,7 +194,10 @@ class HybridClassifier(RowClassifier):
 
     def raw_log_odds(self, X: Any, sequences: EventSequences | None = None) -> Floats:
         """Blended log-odds before calibration, float64, shape (n,)."""
-        parts = self.parts_log_odds(X, sequences)
+        return self.blended(self.parts_log_odds(X, sequences))
+
+    def blended(self, parts: dict[str, Floats]) -> Floats:
+        """Blended log-odds before calibration from those of the parts, float64, shape (n,)."""
         weighted = [self.weights_[name] * part for name, part in parts.items()]
         return np.asarray(self.intercept_ + np.sum(weighted, axis=0))
 
@@ -202,16 +206,17 @@ class HybridClassifier(RowClassifier):
         rows = self._rows(X)
         if sequences is not None and len(sequences) != len(rows):
             raise FitError(f"there are {len(sequences)} sequences for {len(rows)} rows; give one per row")
+
+        def score(some: Integers) -> dict[str, Floats]:
+            table = np.ascontiguousarray(rows[some[0] : some[-1] + 1])
+            events = None if sequences is None else sequences.take(some)
+            return {name: _part_log_odds(part, table, events) for name, part in self.parts_.items()}
+
         if self.n_jobs == 1 or len(rows) < _MANY:
-            return {name: _part_log_odds(part, rows, sequences) for name, part in self.parts_.items()}
-
-        def score(half: Integers) -> dict[str, Floats]:
-            events = None if sequences is None else sequences.take(half)
-            return {name: _part_log_odds(part, rows[half], events) for name, part in self.parts_.items()}
-
+            return score(np.arange(len(rows)))
         with ThreadPoolExecutor(2) as pool:
-            first, second = pool.map(score, np.array_split(np.arange(len(rows)), 2))
-        return {name: np.concatenate([first[name], second[name]]) for name in self.parts_}
+            found = list(pool.map(score, np.array_split(np.arange(len(rows)), -(-len(rows) // _ROWS_AT_ONCE))))
+        return {name: np.concatenate([some[name] for some in found]) for name in self.parts_}
 
     def log_odds(self, X: Any, sequences: EventSequences | None = None) -> Floats:
         """Calibrated log-odds of the bad class, float64, shape (n,)."""

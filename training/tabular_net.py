@@ -20,7 +20,9 @@ from training.embedding_kernel import embed
 from training.estimator import Floats, Integers, RowClassifier, checked_weights, inner_split, read_json, write_json
 from training.net import Schedule, fastest_device, read_net, seeded, shifted, threads, train, write_net
 
-_ROWS_AT_ONCE = 64  # what these rows need stays in the cache
+_FEW = 64  # rows whose inputs, once per member, stay in the cache
+_MANY = 1024  # rows that make up for reading the weights of all members
+_MOST_WEIGHTS = 1 << 22  # of the first layer of all members, 32 MB
 
 
 class QuantileNormalizer:
@@ -86,23 +88,60 @@ class MissingAwareEmbeddings(PiecewiseLinearEmbeddings):  # type: ignore[misc]
 
 
 class _Scoring:
-    """A trained net with its embeddings as a table, so that a row costs half as much as through the modules."""
+    """A trained net as tables, so that a row costs half as much as through the modules.
 
-    def __init__(self, normalizer: QuantileNormalizer, net: TabM) -> None:
-        self.net = net
+    The embeddings are a table by knot. The members of the ensemble share the weights of a layer but for a factor per
+    input and per output: here each has its own. In the first layer, where they are many, that pays for many rows only.
+    """
+
+    def __init__(self, columns: list[int], normalizer: QuantileNormalizer, net: TabM) -> None:
+        self.columns = np.array(columns)
         self.knots = np.ascontiguousarray(normalizer.values.T)
+        self.n_known = 1 + (np.diff(self.knots, axis=1) > 0.0).sum(axis=1)
         with torch.inference_mode():
             # the embedding at each knot's score: (n_knots, n_features, d)
             at_knots = net.num_module(torch.as_tensor(normalizer.scores)).numpy()
             self.missing = net.num_module(torch.full((1, at_knots.shape[1]), torch.nan, dtype=torch.float64))[0].numpy()
+            first, *later = (block[0] for block in net.backbone.blocks)
+            self.factors, self.shared = (first.r, first.s), first.weight.T.contiguous()
+            self.bias = first.bias.flatten()
+            few = len(first.s) * first.weight.numel() <= _MOST_WEIGHTS
+            self.own = _of_members(first).transpose(0, 1).flatten(1).contiguous() if few else None
+            self.later = [(layer.bias[:, None], _of_members(layer)) for layer in later]
+            self.later.append((net.output.bias[:, None], net.output.weight))
         self.table = np.ascontiguousarray(at_knots.transpose(1, 0, 2))
 
-    def __call__(self, values: Floats) -> Tensor:
-        """Mean logit of the members for values in single precision, shape (n, n_features)."""
-        embedded = np.empty((*values.shape, self.table.shape[2]))
-        embed(values, self.knots, self.table, self.missing, embedded)
-        inputs = self.net.ensemble_view(torch.from_numpy(embedded).flatten(1))
-        return self.net.output(self.net.backbone(inputs)).squeeze(-1).mean(dim=1)  # type: ignore[no-any-return]
+    def embedded(self, rows: Floats) -> Tensor:
+        """Embedded features, shape (n, n_used, d), of rows of raw values, shape (n, n_features)."""
+        embedded = np.empty((len(rows), len(self.columns), self.table.shape[2]))
+        embed(rows, self.columns, self.n_known, self.knots, self.table, self.missing, embedded)
+        return torch.from_numpy(embedded)
+
+    def __call__(self, rows: Floats) -> Floats:
+        """Mean logit of the members for rows of raw values, shape (n, n_features)."""
+        answers = np.empty(len(rows))
+        at_once = _FEW if self.own is None or len(rows) <= _FEW else _MANY
+        for at in range(0, len(rows), at_once):
+            answers[at : at + at_once] = self._answers(rows[at : at + at_once]).numpy()
+        return answers
+
+    def _answers(self, rows: Floats) -> Tensor:
+        inputs = self.embedded(rows).flatten(1)
+        if self.own is None or len(rows) <= _FEW:
+            of_inputs, of_outputs = self.factors
+            first = ((inputs[:, None] * of_inputs) @ self.shared * of_outputs).flatten(1) + self.bias
+        else:
+            first = torch.addmm(self.bias, inputs, self.own)
+        hidden = first.reshape(len(rows), len(self.factors[0]), -1).transpose(0, 1)  # (k, n, d_block)
+        for bias, weights in self.later:
+            hidden = torch.baddbmm(bias, torch.relu(hidden), weights)
+        answers: Tensor = hidden.mean(dim=0).squeeze(-1)
+        return answers
+
+
+def _of_members(layer: Any) -> Tensor:
+    """The weights of each member, shape (k, n_inputs, n_outputs)."""
+    return torch.einsum("ki,oi,ko->kio", layer.r, layer.weight, layer.s)
 
 
 class TabularNetClassifier(RowClassifier):
@@ -226,24 +265,20 @@ class TabularNetClassifier(RowClassifier):
                 step = None if progress is None else shifted(progress, k, self.n_seeds)
                 self.history_.append(train(net, _logits(net, inputs), labels, split, schedule, step, each))
             self.nets_.append(net)
-        self._scoring = [_Scoring(self.normalizer_, net) for net in self.nets_]
+        self._scoring = [_Scoring(self.columns_, self.normalizer_, net) for net in self.nets_]
         return self
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds over members and seeds, float64, shape (n,)."""
-        values = np.ascontiguousarray(_single(self._rows(X)[:, self.columns_]))
-        starts = range(0, len(values), _ROWS_AT_ONCE)
+        rows = np.ascontiguousarray(self._rows(X))
         with torch.inference_mode(), threads(self.n_jobs):
-            parts = [
-                torch.stack([score(values[at : at + _ROWS_AT_ONCE]) for score in self._scoring]).mean(dim=0)
-                for at in starts
-            ]
-        return torch.cat(parts).numpy()
+            mean: Floats = np.mean([score(rows) for score in self._scoring], axis=0)
+        return mean
 
-    def inputs(self, X: Any) -> Floats:
-        """Normal scores of the features that the net uses (`columns_`), NaN = missing."""
-        rows = self._rows(X)
-        return self.normalizer_.transform(rows[:, self.columns_])
+    def embedded(self, X: Any) -> list[Tensor]:
+        """What each of `nets_` sees of the features in `columns_`: float64, shape (n, n_used, d_embedding)."""
+        rows = np.ascontiguousarray(self._rows(X))
+        return [score.embedded(rows) for score in self._scoring]
 
     def save(self, folder: Path) -> None:
         """Write `tabular_net.json` and safetensors for the ranks and each net into `folder`."""
@@ -273,7 +308,7 @@ class TabularNetClassifier(RowClassifier):
         with seeded(0, None):
             nets = [model._net() for _ in range(declared["seeds"])]
         model.nets_ = [read_net(folder / f"tabular_net_{k}.safetensors", net) for k, net in enumerate(nets)]
-        model._scoring = [_Scoring(model.normalizer_, net) for net in model.nets_]
+        model._scoring = [_Scoring(model.columns_, model.normalizer_, net) for net in model.nets_]
         return model
 
     def _net(self) -> TabM:

@@ -300,7 +300,7 @@ def _connected(url: str) -> optuna.storages.RDBStorage:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    from training.registry import with_driver
+    from training.store import with_driver
 
     for attempt in range(1, _OPENING_ATTEMPTS + 1):
         try:

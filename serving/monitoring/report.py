@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.drift import DriftResult, DriftRow
 from evaluation.report.inputs import FeatureLike
 from reporting import plots
 from reporting.page import Plot, Text, number, render
-from serving.monitoring.drift import DriftResult, DriftRow
 
 SECTIONS: tuple[tuple[str, Text], ...] = (
     ("verdict", Text("结论", "Verdict")),

@@ -8,8 +8,7 @@ import pytest
 from scipy.stats import chi2_contingency, fisher_exact
 
 from data_contracts.errors import BundleError
-from serving.monitoring.drift import compare, discovery_limit, psi
-from serving.monitoring.report import build_drift_report
+from evaluation.drift import compare, discovery_limit, psi
 from training.reference import Reference
 
 MISSING = np.linspace(0, 0.9, 10)
@@ -152,28 +151,3 @@ def test_other_features_are_refused(reference):
         compare(reference, pd.DataFrame({"x": [1.0]}), [0.0])
     with pytest.raises(ValueError, match="give one a row"):
         compare(reference, applicants(np.random.default_rng(0), 5), [0.0])
-
-
-def test_report_names_what_drifted(reference):
-    rng = np.random.default_rng(8)
-    now = applicants(rng, 1000)
-    now["f11"] += 1
-    result = compare(reference, now, rng.normal(size=1000))
-    page = build_drift_report(result, facts=[("bundle", "<b>9f</b>")])
-    assert build_drift_report(result, facts=[("bundle", "<b>9f</b>")]) == page
-    assert "://" not in page
-    assert "&lt;b&gt;9f" in page
-    rows = page[page.index('id="all-features"') :].split("<tr>")[2:]
-    assert 'data-value="f11"' in rows[0]
-    assert 'data-value="drifted"' in rows[0]
-    assert len(rows) == 30
-    assert 'data-plot="score"' in page
-    for text in ("已漂移", "drifted", "全部特征", "All features"):
-        assert text in page
-
-
-@pytest.mark.parametrize("n", [0, 20])
-def test_report_of_few_rows_says_so(reference, n):
-    rng = np.random.default_rng(9)
-    page = build_drift_report(compare(reference, applicants(rng, n), rng.normal(size=n)), facts=[])
-    assert "too few requests to judge" in page
