@@ -215,7 +215,7 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
     """What can only be told with the estimators, the search and the feature sets at hand."""
     from features.sets import feature_set
     from training.hybrid import PARTS
-    from training.tune import check_space
+    from training.search_space import check_space
 
     faults = []
     for part, estimator in PARTS.items():
