@@ -83,10 +83,10 @@ def feature_text(feature: FeatureLike) -> Text:
 
 def _all(report: ReportInput) -> tuple[list[str], list[Text], list[str], Array]:
     """Names, texts, groups and attributions of features and sources together."""
-    given = report.attributions
-    names = [feature.name for feature in report.features] + [f"sequence:{source}" for source in given.sources]
-    texts = [feature_text(feature) for feature in report.features] + [source_text(source) for source in given.sources]
-    groups = [feature.group for feature in report.features] + ["sequences"] * len(given.sources)
+    given, declared = report.explained.attributions, report.features.declared
+    names = [feature.name for feature in declared] + [f"sequence:{source}" for source in given.sources]
+    texts = [feature_text(feature) for feature in declared] + [source_text(source) for source in given.sources]
+    groups = [feature.group for feature in declared] + ["sequences"] * len(given.sources)
     values = np.hstack([np.asarray(given.features), np.asarray(given.sequences)])
     return names, texts, groups, values
 
@@ -118,7 +118,8 @@ def group_importances(report: ReportInput) -> list[Importance]:
 def residuals(report: ReportInput) -> Array:
     """How far the attributions of each explained row are from its log-odds, shape (n,)."""
     *_, values = _all(report)
-    return np.asarray(report.attributions.base + values.sum(axis=1) - np.asarray(report.log_odds, dtype=np.float64))
+    log_odds = np.asarray(report.explained.log_odds, dtype=np.float64)
+    return np.asarray(report.explained.attributions.base + values.sum(axis=1) - log_odds)
 
 
 def typical_rows(log_odds: npt.ArrayLike, count: int) -> list[int]:
@@ -141,7 +142,7 @@ def applicant(report: ReportInput, row: int, *, strongest: int = 10) -> Applican
     names, texts, _, values = _all(report)
     own = values[row]
     order = sorted(range(len(own)), key=lambda k: (-abs(own[k]), names[k]))
-    base, log_odds = float(report.attributions.base), float(np.asarray(report.log_odds)[row])
+    base, log_odds = float(report.explained.attributions.base), float(np.asarray(report.explained.log_odds)[row])
     bars: list[tuple[Text, str, float]] = []
     for k in order[:strongest]:
         bars.append((texts[k], _shown(report, row, k), float(own[k])))
@@ -161,7 +162,7 @@ def applicant(report: ReportInput, row: int, *, strongest: int = 10) -> Applican
 
 
 def _shown(report: ReportInput, row: int, column: int) -> str:
-    if column >= len(report.features):
+    if column >= len(report.features.declared):
         return ""
-    value = float(report.explained.iloc[:, column].to_numpy(dtype=np.float64)[row])
-    return f"{number(value, 3)} {report.features[column].unit}" if np.isfinite(value) else "–"
+    value = float(report.explained.rows.iloc[:, column].to_numpy(dtype=np.float64)[row])
+    return f"{number(value, 3)} {report.features.declared[column].unit}" if np.isfinite(value) else "–"
