@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import xgboost
 
 from training.estimator import (
@@ -19,7 +20,6 @@ from training.estimator import (
     checked_weights,
     inner_split,
     read_json,
-    spread,
     write_json,
 )
 
@@ -142,27 +142,9 @@ class BoostedClassifier(RowClassifier):
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds of the seeds, float64, shape (n,)."""
-        rows = _float32(self._rows(X))
+        rows = single(self._rows(X))
         with self._threaded(len(rows)):
             return self.booster_.inplace_predict(rows, predict_type="margin").astype(np.float64)
-
-    def contributions(self, X: Any) -> tuple[float, Floats]:
-        """Split each row's log-odds by feature: TreeSHAP, where a leaf's path weighs by its training rows.
-
-        Returns
-        -------
-        base : float
-            Expected log-odds, with XGBoost's own base score.
-        contributions : ndarray, shape (n, n_features)
-            `base + contributions.sum(1)` equals `log_odds(X)` to rounding of float64.
-        """
-        checked = self._rows(X)
-        rows = xgboost.DMatrix(_float32(checked), nthread=1 if len(checked) < _MANY else self.n_jobs)
-        with self._threaded(len(checked)):
-            split = self.booster_.predict(rows, pred_contribs=True).astype(np.float64)
-        base = float(split[0, -1])
-        # XGBoost sums in float32: its rounding is given back to the features in proportion to what they moved.
-        return base, spread(split[:, :-1], self.log_odds(checked) - base)
 
     def save(self, folder: Path) -> None:
         """Write `boosted.json` and `boosted.ubj` into `folder`."""
@@ -201,7 +183,7 @@ class BoostedClassifier(RowClassifier):
     ) -> xgboost.QuantileDMatrix:
         weight = None if each is None else each[at]
         return xgboost.QuantileDMatrix(
-            _float32(rows[at]), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
+            single(rows[at]), labels[at], weight=weight, max_bin=self.max_bin, nthread=self.n_jobs
         )
 
     def _rounds(self, params: dict[str, Any], rows: Floats, labels: Integers, groups: Any, each: Floats | None) -> int:
@@ -211,7 +193,7 @@ class BoostedClassifier(RowClassifier):
         judged: dict[str, dict[str, list[float]]] = {}
         train, held = inner_split(labels, self.inner_share, self.random_state, groups)
         weight = None if each is None else each[held]
-        unseen = xgboost.DMatrix(_float32(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
+        unseen = xgboost.DMatrix(single(rows[held]), labels[held], weight=weight, nthread=self.n_jobs)
         booster = xgboost.train(
             {**params, "seed": self.random_state},
             self._matrix(rows, labels, each, train),
@@ -267,6 +249,6 @@ def _averaged(boosters: list[xgboost.Booster]) -> xgboost.Booster:
     return xgboost.Booster({"nthread": 1}, model_file=bytearray(json.dumps(models[0]).encode()))
 
 
-def _float32(rows: Floats) -> Any:
-    """Rows as XGBoost holds them; a number beyond float32 stays the largest one instead of becoming infinite."""
+def single(rows: Floats) -> npt.NDArray[np.float32]:
+    """Rows in single precision, as XGBoost holds them; a number beyond it stays the largest one, not infinite."""
     return np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32)

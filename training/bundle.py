@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ from data_contracts.folder import file_sha256
 from features.algebra import FeatureSet
 from features.sequences import KINDS, SOURCES, EventSequences
 from features.sets import feature_set
+from training.boosted import BoostedClassifier
 from training.experiment import Scale
 from training.hybrid import HybridClassifier
 from training.reference import Reference
+from training.tree_attribution import TreeAttribution
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
+_TREES = "trees.safetensors"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Bundle:
         Distributions of features and log-odds over the training rows, for drift.
     background_features, background_sequences
         Rows against which a score is explained.
+    trees : TreeAttribution or None
+        What explains the boosted part against them, where the model has one; computed on saving where it is not given.
     scale : ScoreScale
         Points of the score.
     facts : dict
@@ -82,6 +87,12 @@ class Bundle:
     scale: ScoreScale
     facts: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
+    trees: TreeAttribution | None = None
+
+    @property
+    def sequence_length(self) -> int | None:
+        """How many of an applicant's last events the model reads; None where it reads none."""
+        return None if self.background_sequences is None else self.background_sequences.source.shape[1]
 
     def save(self, folder: Path) -> Bundle:
         """Write the bundle into an empty folder and return it with its identity."""
@@ -97,6 +108,10 @@ class Bundle:
             arrays = {"source": rows.source, "kind": rows.kind, "values": rows.values}
             contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
             save_file(contiguous, folder / "background_sequences.safetensors")
+        boosted, trees = self.model.parts_.get("boosted"), self.trees
+        if isinstance(boosted, BoostedClassifier):
+            trees = trees or TreeAttribution.of(boosted, self.background_features)
+            trees.save(folder / _TREES)
         _write_json(folder / "facts.json", {"scale": asdict(self.scale), **self.facts})
         manifest = {
             "format": FORMAT,
@@ -106,7 +121,7 @@ class Bundle:
             "files": {name: file_sha256(folder / name) for name in _files(folder)},
         }
         _write_json(folder / MANIFEST, manifest)
-        return Bundle(**{**self.__dict__, "identity": file_sha256(folder / MANIFEST)})
+        return replace(self, identity=file_sha256(folder / MANIFEST), trees=trees)
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
@@ -142,6 +157,7 @@ class Bundle:
             scale=ScoreScale(**facts.pop("scale")),
             facts=facts,
             identity=file_sha256(folder / MANIFEST),
+            trees=TreeAttribution.load(folder / _TREES) if (folder / _TREES).is_file() else None,
         )
 
 

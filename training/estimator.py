@@ -143,6 +143,16 @@ def spread(shares: Floats, total: Floats) -> Floats:
     return mended
 
 
+def residual(shares: Floats, total: Floats) -> float:
+    """What `spread` has to spread at most: the largest |total - sum of shares| over the sum of their sizes.
+
+    >>> residual(np.array([[3.0, -1.0]]), np.array([2.4])).__round__(12)
+    0.1
+    """
+    left = np.abs(total - shares.sum(axis=1)) / np.maximum(np.abs(shares).sum(axis=1), 1e-6)
+    return float(left.max(initial=0.0))
+
+
 def binary_labels(labels: Any) -> tuple[npt.NDArray[Any], Integers]:
     """Split labels into (classes, 0/1); `FitError` unless there are exactly two classes.
 

@@ -190,7 +190,10 @@ class HybridClassifier(RowClassifier):
 
     def raw_log_odds(self, X: Any, sequences: EventSequences | None = None) -> Floats:
         """Blended log-odds before calibration, float64, shape (n,)."""
-        parts = self.parts_log_odds(X, sequences)
+        return self.blended(self.parts_log_odds(X, sequences))
+
+    def blended(self, parts: dict[str, Floats]) -> Floats:
+        """Blended log-odds before calibration from those of the parts, float64, shape (n,)."""
         weighted = [self.weights_[name] * part for name, part in parts.items()]
         return np.asarray(self.intercept_ + np.sum(weighted, axis=0))
 

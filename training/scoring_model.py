@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
@@ -29,8 +28,7 @@ from scipy.special import expit
 from data_contracts.errors import BundleError, RequestError
 from data_contracts.folder import file_sha256
 from data_contracts.messages import ScoreRequest, read_request
-from features.online import compile_plan
-from features.sequences import EventSequences, from_records
+from features.requests import of_requests
 from features.sets import feature_set
 from training.bundle import MANIFEST, Bundle, verify
 
@@ -95,7 +93,8 @@ class ScoringModel(PythonModel):
 def scored(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     """PD, points and log-odds of rows that hold requests or features."""
     if REQUEST in rows.columns and rows[REQUEST].notna().all():
-        features, events = _from_requests(bundle, [_read(place, text) for place, text in rows[REQUEST].items()])
+        requests = [_read(place, text) for place, text in rows[REQUEST].items()]
+        features, events = of_requests(requests, bundle.feature_set, bundle.sequence_length)
     else:
         features, events = _from_features(bundle, rows), None
     if not len(features):
@@ -110,29 +109,6 @@ def _read(place: Any, text: Any) -> ScoreRequest:
         return read_request(text if isinstance(text, str | bytes) else json.dumps(text))
     except RequestError as fault:
         raise RequestError(f"Row {place}: {fault}") from None
-
-
-def _from_requests(bundle: Bundle, requests: list[ScoreRequest]) -> tuple[pd.DataFrame, EventSequences | None]:
-    """Features and, where the bundle has a sequence net, events of raw records, as the endpoint computes them."""
-    plan, names, background = compile_plan(bundle.feature_set), bundle.feature_set.names, bundle.background_sequences
-    records = [request.records() for request in requests]
-    values = [
-        plan.compute(request.application_record(), known, request.as_of)
-        for request, known in zip(requests, records, strict=True)
-    ]
-    features = pd.DataFrame(np.array(values).reshape(len(values), len(names)), columns=list(names))
-    if background is None or not requests:
-        return features, None
-    length = background.source.shape[1]
-    each = [from_records(known, request.as_of, length) for request, known in zip(requests, records, strict=True)]
-    events = EventSequences(
-        np.concatenate([one.source for one in each]),
-        np.concatenate([one.kind for one in each]),
-        np.concatenate([one.values for one in each]),
-        each[0].sources,
-        each[0].kinds,
-    )
-    return features, events
 
 
 def _from_features(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:

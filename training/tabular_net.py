@@ -97,11 +97,15 @@ class _Scoring:
             self.missing = net.num_module(torch.full((1, at_knots.shape[1]), torch.nan, dtype=torch.float64))[0].numpy()
         self.table = np.ascontiguousarray(at_knots.transpose(1, 0, 2))
 
-    def __call__(self, values: Floats) -> Tensor:
-        """Mean logit of the members for values in single precision, shape (n, n_features)."""
+    def embedded(self, values: Floats) -> Tensor:
+        """Embedded features, shape (n, n_features, d), of values in single precision, shape (n, n_features)."""
         embedded = np.empty((*values.shape, self.table.shape[2]))
         embed(values, self.knots, self.table, self.missing, embedded)
-        inputs = self.net.ensemble_view(torch.from_numpy(embedded).flatten(1))
+        return torch.from_numpy(embedded)
+
+    def __call__(self, values: Floats) -> Tensor:
+        """Mean logit of the members for values in single precision, shape (n, n_features)."""
+        inputs = self.net.ensemble_view(self.embedded(values).flatten(1))
         return self.net.output(self.net.backbone(inputs)).squeeze(-1).mean(dim=1)  # type: ignore[no-any-return]
 
 
@@ -231,7 +235,7 @@ class TabularNetClassifier(RowClassifier):
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds over members and seeds, float64, shape (n,)."""
-        values = np.ascontiguousarray(_single(self._rows(X)[:, self.columns_]))
+        values = self._values(X)
         starts = range(0, len(values), _ROWS_AT_ONCE)
         with torch.inference_mode(), threads(self.n_jobs):
             parts = [
@@ -240,10 +244,10 @@ class TabularNetClassifier(RowClassifier):
             ]
         return torch.cat(parts).numpy()
 
-    def inputs(self, X: Any) -> Floats:
-        """Normal scores of the features that the net uses (`columns_`), NaN = missing."""
-        rows = self._rows(X)
-        return self.normalizer_.transform(rows[:, self.columns_])
+    def embedded(self, X: Any) -> list[Tensor]:
+        """What each of `nets_` sees of the features in `columns_`: float64, shape (n, n_used, d_embedding)."""
+        values = self._values(X)
+        return [score.embedded(values) for score in self._scoring]
 
     def save(self, folder: Path) -> None:
         """Write `tabular_net.json` and safetensors for the ranks and each net into `folder`."""
@@ -275,6 +279,9 @@ class TabularNetClassifier(RowClassifier):
         model.nets_ = [read_net(folder / f"tabular_net_{k}.safetensors", net) for k, net in enumerate(nets)]
         model._scoring = [_Scoring(model.normalizer_, net) for net in model.nets_]
         return model
+
+    def _values(self, X: Any) -> Floats:
+        return np.ascontiguousarray(_single(self._rows(X)[:, self.columns_]))
 
     def _net(self) -> TabM:
         bins = _bins(self.normalizer_, self.n_bins)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from data_contracts.folder import TableFolder
-from evaluation.attribution import Attributions, explain
+from evaluation.attribution import Attributions, Explainer
 from evaluation.measuring.dimensions import dimensions
 from evaluation.metric import Array
 from evaluation.report.inputs import Split
@@ -88,4 +88,4 @@ class Subject:
         features = self.rows.features.iloc[at].reset_index(drop=True)
         background = self.bundle.background_sequences
         events = None if background is None else self.rows.events.take(at)
-        return features, explain(self.bundle.model, features, events, self.bundle.background_features, background)
+        return features, Explainer.of(self.bundle)(features, events)

@@ -30,15 +30,6 @@ def loans():
     return X, bad.astype(int).to_numpy()
 
 
-def test_contributions_and_base_are_the_log_odds(loans):
-    X, y = loans
-    model = BoostedClassifier(**{**FAST, "n_seeds": 2}).fit(X, y)
-    base, shares = model.contributions(X)
-    assert shares.shape == (600, 3)
-    np.testing.assert_allclose(base + shares.sum(axis=1), model.log_odds(X), atol=1e-12, rtol=0)
-    assert np.abs(shares[:, 0]).mean() > np.abs(shares[:, 2]).mean()
-
-
 def test_seeds_are_averaged_in_log_odds(loans):
     X, y = loans
     both = BoostedClassifier(**{**FAST, "n_seeds": 2}, early_stopping_rounds=0).fit(X, y)
@@ -107,7 +98,6 @@ def test_ten_rows_constant_and_empty_columns_are_survived():
     X = pd.DataFrame({"signal": np.arange(10.0), "constant": 1.0, "empty": np.nan})
     model = BoostedClassifier(**FAST).fit(X, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
     assert np.isfinite(model.log_odds(X)).all()
-    assert (model.contributions(X)[1][:, 1:] == 0).mean() > 0.9
 
 
 @pytest.mark.filterwarnings("error")

@@ -97,8 +97,8 @@ def test_one_byte_changed_in_any_file(copy):
         (lambda folder: (folder / "manifest.json").write_bytes(b"\xff"), "manifest.json cannot be read"),
         (lambda folder: edit_manifest(folder, lambda manifest: manifest.pop("feature_set")), "cannot be read"),
         (
-            lambda folder: edit_manifest(folder, lambda manifest: manifest.update(format=3)),
-            "bundle tiny has format 3; this version of Lendwell reads 2",
+            lambda folder: edit_manifest(folder, lambda manifest: manifest.update(format=2)),
+            "bundle tiny has format 2; this version of Lendwell reads 3",
         ),
         (
             lambda folder: edit_manifest(folder, lambda manifest: manifest["feature_set"].update(identity="0" * 64)),
