@@ -70,10 +70,32 @@ class Implementation:
         return not self.deviations and not self.events_differ and self.pd_difference <= self.tolerance
 
 
-def implementation_test(
+@dataclass(frozen=True)
+class ServedRows:
+    """Some rows computed once more as the service does it, each alone.
+
+    Parameters
+    ----------
+    at : ndarray of int64, shape (n,)
+        Which rows they are.
+    features : DataFrame, shape (n, n_features)
+        By the online plan.
+    events : list of EventSequences
+        From the raw records, one row each.
+    records : int
+        How many raw records there were.
+    """
+
+    at: npt.NDArray[np.int64]
+    features: pd.DataFrame
+    events: list[sequences.EventSequences]
+    records: int
+
+
+def served_rows(
     bundle: Bundle, folder: TableFolder, rows: Rows, at: npt.NDArray[np.int64], *, sample: int = SAMPLED, seed: int = 0
-) -> Implementation:
-    """Score some rows again by the online way, each alone, from all raw records of its customer.
+) -> ServedRows:
+    """Compute some rows by the online way, each alone, from all raw records of its customer.
 
     Parameters
     ----------
@@ -97,21 +119,29 @@ def implementation_test(
     tables = dict.fromkeys((*event_tables(bundle.feature_set), *sequences.SOURCES))
     found = {row["application_id"]: (row, of) for row, of in applicants(folder, tables, drawn)}
     asked = [found[name] for name in names]
-    plan = compile_plan(bundle.feature_set)
-    online = np.stack([plan.compute(row, records, row["applied_at"]) for row, records in asked])
-    batch = rows.features.iloc[chosen].to_numpy(dtype=np.float64)
-    length, given = rows.events.source.shape[1], rows.events.take(chosen)
-    heard = [sequences.from_records(records, row["applied_at"], length) for row, records in asked]
-    far = differ(batch, online)
+    plan, length = compile_plan(bundle.feature_set), rows.events.source.shape[1]
+    online = [plan.compute(row, records, row["applied_at"]) for row, records in asked]
+    return ServedRows(
+        at=chosen,
+        features=pd.DataFrame(np.stack(online), columns=list(bundle.feature_set.names)),
+        events=[sequences.from_records(records, row["applied_at"], length) for row, records in asked],
+        records=sum(len(of or ()) for _, records in asked for of in records.values()),
+    )
+
+
+def implementation_test(bundle: Bundle, rows: Rows, served: ServedRows) -> Implementation:
+    """Hold rows that were computed by the online way against the batch that is measured."""
+    batch, online = (frame.to_numpy(dtype=np.float64) for frame in (rows.features.iloc[served.at], served.features))
+    given = rows.events.take(served.at)
     distance = relative_difference(batch, online)
     return Implementation(
-        rows=len(chosen),
+        rows=len(served.at),
         features=online.shape[1],
-        records=sum(len(of or ()) for _, records in asked for of in records.values()),
-        deviations=_deviations(bundle.feature_set.names, batch, online, far),
+        records=served.records,
+        deviations=_deviations(bundle.feature_set.names, batch, online, differ(batch, online)),
         feature_difference=float(np.nanmax(distance, initial=0.0)),
-        events_differ=sum(not _same(one, given.take([k])) for k, one in enumerate(heard)),
-        pd_difference=_pd_difference(bundle, rows, chosen, online, heard),
+        events_differ=sum(not _same(one, given.take([k])) for k, one in enumerate(served.events)),
+        pd_difference=_pd_difference(bundle, rows, served),
     )
 
 
@@ -131,15 +161,11 @@ def _same(one: sequences.EventSequences, other: sequences.EventSequences) -> boo
     return all(np.array_equal(mine, its) for mine, its in pairs)
 
 
-def _pd_difference(
-    bundle: Bundle,
-    rows: Rows,
-    chosen: npt.NDArray[np.int64],
-    online: npt.NDArray[np.float64],
-    heard: list[sequences.EventSequences],
-) -> float:
+def _pd_difference(bundle: Bundle, rows: Rows, served: ServedRows) -> float:
     """Largest difference between the PD of the batch and that of each applicant alone."""
-    whole = expit(bundle.model.decision_function(rows.features.iloc[chosen], rows.events.take(chosen)))
-    frame = pd.DataFrame(online, columns=list(bundle.feature_set.names))
-    alone = [expit(bundle.model.decision_function(frame.iloc[[k]], heard[k]))[0] for k in range(len(heard))]
+    model = bundle.model
+    whole = expit(model.decision_function(rows.features.iloc[served.at], rows.events.take(served.at)))
+    alone = [
+        expit(model.decision_function(served.features.iloc[[k]], events))[0] for k, events in enumerate(served.events)
+    ]
     return float(np.abs(whole - np.array(alone)).max())

@@ -23,15 +23,13 @@ def scorer(subject: Subject) -> Score:
     """Calibrated log-odds of test rows with other features; their events stay as they are, so they are heard once."""
     model = subject.bundle.model
     parts = {name: part for name, part in model.parts_.items() if not isinstance(part, SequenceNetClassifier)}
-    heard = pd.Series(0.0, subject.rows.features.index[subject.tested])
-    if "sequence_net" in model.parts_:
-        heard += model.weights_["sequence_net"] * np.asarray(subject.test.parts["sequence_net"])
+    known = {name: pd.Series(np.asarray(of), subject.tested_index) for name, of in subject.test.parts.items()}
 
     def score(features: pd.DataFrame) -> Array:
-        rows, raw = features.to_numpy(dtype=np.float64), model.intercept_ + heard.loc[features.index].to_numpy()
-        for name, part in parts.items():
-            raw = raw + model.weights_[name] * part.log_odds(rows)
-        return model.calibrator_(np.asarray(raw, dtype=np.float64))
+        rows = features.to_numpy(dtype=np.float64)
+        told = {name: part.log_odds(rows) for name, part in parts.items()}
+        told |= {name: known[name].loc[features.index].to_numpy() for name in model.parts_ if name not in parts}
+        return model.calibrator_(model.blended(told))
 
     return score
 

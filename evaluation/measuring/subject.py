@@ -11,15 +11,12 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from data_contracts.folder import TableFolder
-from evaluation.attribution import Attributions, Explainer
 from evaluation.measuring.dimensions import dimensions
 from evaluation.metric import Array
 from evaluation.report.inputs import Split
 from training.bundle import Bundle
 from training.experiment import Experiment
 from training.run import Rows
-
-EXPLAINED_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,11 @@ class Subject:
         """Rows that the model has not learnt from."""
         return self.rows.sample.test if self.own else np.arange(len(self.rows.defaulted))
 
+    @property
+    def tested_index(self) -> pd.Index:
+        """Their `application_id`."""
+        return self.rows.features.index[self.tested]
+
     @cached_property
     def splits(self) -> list[Split]:
         """The test last; before it, on the bundle's own folder, what it has learnt from."""
@@ -71,21 +73,13 @@ class Subject:
     @cached_property
     def dimensions(self) -> pd.DataFrame:
         """By what the test rows are told apart."""
-        return dimensions(self.folder, self.rows.features.index[self.tested])
+        return dimensions(self.folder, self.tested_index)
 
     def _split(self, at: npt.NDArray[np.int64], name: str, *, in_sample: bool) -> Split:
         model, features, events = self.bundle.model, self.rows.features.iloc[at], self.rows.events.take(at)
         parts = model.parts_log_odds(features, events)
-        raw = model.intercept_ + sum(model.weights_[part] * value for part, value in parts.items())
         dates = self.rows.applied_at.iloc[at]
         period = f"{dates.min():%Y-%m-%d} – {dates.max():%Y-%m-%d}"
-        return Split(name, self.rows.defaulted[at], expit(model.calibrator_(np.asarray(raw))), parts, period, in_sample)
-
-    def explained(self) -> tuple[pd.DataFrame, Attributions]:
-        """Features and attributions of a sample of the test."""
-        drawn = np.random.default_rng(self.experiment.seed).permutation(len(self.tested))[:EXPLAINED_ROWS]
-        at = self.tested[np.sort(drawn)]
-        features = self.rows.features.iloc[at].reset_index(drop=True)
-        background = self.bundle.background_sequences
-        events = None if background is None else self.rows.events.take(at)
-        return features, Explainer.of(self.bundle)(features, events)
+        return Split(
+            name, self.rows.defaulted[at], expit(model.calibrator_(model.blended(parts))), parts, period, in_sample
+        )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from evaluation.comparison import Comparison
-from evaluation.implementation import implementation_test
+from evaluation.implementation import implementation_test, served_rows
 from evaluation.lineage import origin
-from evaluation.measuring import probes, sample, worth
+from evaluation.measuring import explanation, probes, sample, worth
 from evaluation.measuring.course import course_of
 from evaluation.measuring.persons import treatment_of
 from evaluation.measuring.subject import Subject
@@ -41,15 +41,19 @@ def report_input(
     """Measure a bundle on its rows; `tell` is called with a step and the share that is done."""
     bundle, folder, seed, test = subject.bundle, subject.folder, subject.experiment.seed, subject.test
     tell("evaluation: attributions", 0.1)
-    rows, attributions = subject.explained()
+    explained = explanation.explained_sample(subject)
+    months = explanation.months_of_events(subject, explained)
     tell("evaluation: interactions", 0.2)
-    pairs = worth.interactions_of(subject, rows)
+    pairs = worth.interactions_of(subject, explained.features)
     tell("evaluation: without each source", 0.35)
     without = tuple(without_sources(bundle, folder, subject.rows, subject.tested, test.pd))
     tell("evaluation: data", 0.55)
     came = origin(bundle, folder, subject.experiment.decision_point)
     tell("evaluation: implementation", 0.6)
-    served = implementation_test(bundle, folder, subject.rows, subject.tested, seed=seed)
+    served = served_rows(bundle, folder, subject.rows, subject.tested, seed=seed)
+    same = implementation_test(bundle, subject.rows, served)
+    tell("evaluation: reasons", 0.62)
+    reasons = explanation.reasons_of(subject, explained, served)
     tell("evaluation: probes", 0.65)
     score = probes.scorer(subject)
     slices, noise = probes.slices_of(subject), probes.noise_of(subject, score)
@@ -63,7 +67,7 @@ def report_input(
         sample=_sample(subject),
         features=sample.features_of(subject),
         method=_method(subject),
-        explained=Explained(rows, attributions, attributions.log_odds, pairs),
+        explained=Explained(explained.features, explained.attributions, explained.attributions.log_odds, pairs, months),
         origin=came,
         alternative=worth.alternative_of(subject),
         challenger=challenger or _NO_CHALLENGER,
@@ -74,10 +78,11 @@ def report_input(
         noise=noise,
         reliability=probes.reliability_of(subject),
         directions=directions,
+        reasons=reasons,
         treatment=treatment_of(subject),
         profit=worth.profit_of(subject, ASSUMED),
         without=without,
-        implementation=served,
+        implementation=same,
         monitoring=worth.monitoring_of(subject),
         hashes={f"data/{name}": value for name, value in folder.hashes.items()},
         limitations=words.limitations(bundle, test),

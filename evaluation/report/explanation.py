@@ -67,6 +67,7 @@ class Applicant:
     pd: float
     residual: float
     steps: tuple[Step, ...]
+    groups: tuple[tuple[str, float], ...]  # what each source of features, and the events, add up to
     base_at: float  # per cent
 
 
@@ -139,8 +140,9 @@ def typical_rows(log_odds: npt.ArrayLike, count: int) -> list[int]:
 
 def applicant(report: ReportInput, row: int, *, strongest: int = 10) -> Applicant:
     """The waterfall of one row: base, the strongest attributions, all the others together, the log-odds."""
-    names, texts, _, values = _all(report)
+    names, texts, groups, values = _all(report)
     own = values[row]
+    of_group = [(group, float(own[[one == group for one in groups]].sum())) for group in dict.fromkeys(groups)]
     order = sorted(range(len(own)), key=lambda k: (-abs(own[k]), names[k]))
     base, log_odds = float(report.explained.attributions.base), float(np.asarray(report.explained.log_odds)[row])
     bars: list[tuple[Text, str, float]] = []
@@ -158,7 +160,7 @@ def applicant(report: ReportInput, row: int, *, strongest: int = 10) -> Applican
         left = 100 * (min(start, total) - low) / span
         steps.append(Step(text, shown, value, total, left, 100 * abs(value) / span))
     pd = float(1 / (1 + np.exp(-log_odds)))
-    return Applicant(row, log_odds, pd, total - log_odds, tuple(steps), 100 * (base - low) / span)
+    return Applicant(row, log_odds, pd, total - log_odds, tuple(steps), tuple(of_group), 100 * (base - low) / span)
 
 
 def _shown(report: ReportInput, row: int, column: int) -> str:

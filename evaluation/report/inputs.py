@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evaluation.interactions import Interactions
     from evaluation.lineage import Origin
     from evaluation.measuring.course import Course
+    from evaluation.measuring.explanation import ReasonFacts
     from evaluation.measuring.persons import Treatment
     from evaluation.missing_sources import WithoutSource
     from evaluation.monitoring_limits import MonitoringLimits
@@ -232,12 +233,15 @@ class Explained:
     log_odds : array, shape (n,)
         Calibrated log-odds of the same rows (`decision_function`): what attributions must sum to.
     interactions : Interactions or Unknown
+    months : array, shape (n, n_sources, months), or Unknown
+        Attributions of each source of events by month before the application, the latest first.
     """
 
     rows: pd.DataFrame
     attributions: AttributionsLike
     log_odds: npt.ArrayLike
     interactions: Interactions | Unknown = NOT_MEASURED
+    months: Array | Unknown = NOT_MEASURED
 
 
 @dataclass(frozen=True)
@@ -267,8 +271,8 @@ class ReportInput:
         Conformal sets of all test rows, by outcome and by segment.
     directions : sequence of Monotonicity or Unknown
         Every declared direction of risk, tried on the hybrid.
-    reasons : Unknown
-        Whether the reasons that are served are those of fresh attributions.
+    reasons : ReasonFacts or Unknown
+        Whether the reasons that are served are those of fresh attributions, and stable.
     treatment : Treatment or Unknown
         What the features do with protected attributes, fairness at the cut-off, and proxies.
     profit : Profit or Unknown
@@ -305,7 +309,7 @@ class ReportInput:
     noise: Sequence[Noise] | Unknown = NOT_MEASURED
     reliability: Sequence[Reliability] | Unknown = NOT_MEASURED
     directions: Sequence[Monotonicity] | Unknown = NOT_MEASURED
-    reasons: Unknown = NOT_MEASURED
+    reasons: ReasonFacts | Unknown = NOT_MEASURED
     treatment: Treatment | Unknown = NOT_MEASURED
     profit: Profit | Unknown = NOT_MEASURED
     without: Sequence[WithoutSource] = ()

@@ -63,7 +63,7 @@ def test_another_folder_than_it_was_trained_on(trained, tmp_path):
     _, _, bundle = trained
     folder = simulated.write(simulated.simulate(customers=150, months=12, seed=9), tmp_path / "tables")
     html = evaluate(bundle, folder).report
-    assert "A plain scorecard is fitted on the training rows, which these records do not hold" in section(html, "method")
+    assert "scorecard is fitted on the training rows, which these records do not hold" in section(html, "method")
     assert "hold no training rows to compare with" in section(html, "segments")
     assert folder.identity in section(html, "hashes")
     assert bundle.facts["data_identity"] in section(html, "hashes")
