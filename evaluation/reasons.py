@@ -11,8 +11,8 @@ import numpy.typing as npt
 from data_contracts.messages import Reason
 from data_contracts.tables import TABLES
 from evaluation.attribution import Attributions
+from evaluation.protected import protected_uses
 from features.algebra import FeatureSet
-from features.checks import reading_protected
 from features.sequences import EventSequences
 from training.bundle import Bundle, ScoreScale
 from training.estimator import Floats
@@ -66,7 +66,7 @@ class ReasonWriter:
 
     def __init__(self, declared: FeatureSet, sources: Sequence[str], scale: ScoreScale) -> None:
         self._sources, self._scale = tuple(sources), scale
-        protected = reading_protected(declared.features)
+        protected = {name for use in protected_uses(declared) for name in use.read_by}
         self._told = [feature.name not in protected for feature in declared.features] + [True] * len(sources)
         self._labels = [*declared.names, *(f"events:{source}" for source in sources)]
         self._texts = [

@@ -38,6 +38,7 @@ COURSE = Reason(
     "R52", "Months without debt, paid in full or with debt carried on", "各月无欠款、全额还款或滚动欠款的情况"
 )
 LENGTH = Reason("R53", "How long the card's statements reach back", "信用卡账单记录的时长")
+EARLIER = Reason("R55", "How the earlier card statements were paid", "以往各期信用卡账单的还款情况")
 SPENT = Reason("R54", "What was spent with the card", "信用卡消费金额")
 
 _feature = declaring("consumption")

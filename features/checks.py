@@ -56,15 +56,6 @@ def with_references(features: Iterable[Feature], names: Iterable[str]) -> tuple[
     return tuple(feature for feature in by_name.values() if feature.name in needed)
 
 
-def reading_protected(features: Iterable[Feature]) -> frozenset[str]:
-    """Names of the features that read a protected column, by themselves or through a feature that they use."""
-    found: set[str] = set()
-    for feature in in_order(features):
-        if _protected(feature) or found.intersection(references(feature.value)):
-            found.add(feature.name)
-    return frozenset(found)
-
-
 def _faults(features: tuple[Feature, ...], permits: tuple[str, ...]) -> Iterator[str]:
     if not features:
         yield "it has no features"

@@ -29,12 +29,15 @@ _US_PER_DAY = 86_400_000_000.0
 _US_PER_MONTH = 30.0 * _US_PER_DAY
 
 
-def compiled(function: Any) -> Any:
-    """A function in machine code, kept on disk from one process to the next where that is possible."""
+def compiled(function: Any, **options: Any) -> Any:
+    """A function in machine code, kept on disk from one process to the next where that is possible.
+
+    `options` are Numba's own.
+    """
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # nowhere to keep it
-        return numba.njit(function)
+        return numba.njit(**options)(function)
 
 
 OPERATIONS = (

@@ -35,6 +35,7 @@ class TokenSource:
 
 
 TOKEN_SOURCES = (
+    TokenSource("tradelines", kind="kind", amount="amount", state="overdue_days", state_unit=30.0),
     TokenSource("tradeline_months", kind="status", amount="balance", state="overdue_bucket"),
     TokenSource("inquiries", kind="institution_kind"),
     TokenSource("transactions", kind="category", amount="amount"),

@@ -24,7 +24,9 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from data_contracts.errors import DeclarationError
 from features.algebra import FeatureSet
@@ -73,10 +75,31 @@ def _behaviour_v1() -> FeatureSet:
     return FeatureSet("behaviour_v1", 1, (*behaviour.FEATURES, *education))
 
 
+def _behaviour_v2() -> FeatureSet:
+    """As the first version, without a direction of how late the earlier statements were one by one.
+
+    Beside sums over windows, a later one of two equal arrears is the worse, so that an earlier one being higher lowers
+    the risk: demanding the opposite cost 0.003 of AUC on the monthly card status.
+    """
+    from features.behaviour import EARLIER
+
+    earlier = re.compile("card_months_late_days_nth[2-9]")
+    features = (
+        replace(feature, risk=0, reason=EARLIER) if earlier.fullmatch(feature.name) else feature
+        for feature in feature_set("behaviour_v1").features
+    )
+    return FeatureSet("behaviour_v2", 2, tuple(features))
+
+
 def _bureau_summary_v1() -> FeatureSet:
     from features import bureau_summary
 
     return FeatureSet("bureau_summary_v1", 1, bureau_summary.FEATURES, bureau_summary.PERMITS)
 
 
-_SETS = {"application_v1": _application_v1, "behaviour_v1": _behaviour_v1, "bureau_summary_v1": _bureau_summary_v1}
+_SETS = {
+    "application_v1": _application_v1,
+    "behaviour_v1": _behaviour_v1,
+    "behaviour_v2": _behaviour_v2,
+    "bureau_summary_v1": _bureau_summary_v1,
+}

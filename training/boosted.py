@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,8 +21,8 @@ from training.estimator import (
     read_json,
     write_json,
 )
+from training.forest_kernel import Forest, forest_of, walk
 
-_MANY = 1000
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -70,6 +69,7 @@ class BoostedClassifier(RowClassifier):
     booster_: xgboost.Booster
     rounds_: int
     history_: list[list[float]]
+    forest_: Forest
 
     def __init__(
         self,
@@ -138,13 +138,15 @@ class BoostedClassifier(RowClassifier):
                 for k in range(self.n_seeds)
             ]
         )
+        self.forest_ = forest_of(self.booster_)
         return self
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds of the seeds, float64, shape (n,)."""
-        rows = single(self._rows(X))
-        with self._threaded(len(rows)):
-            return self.booster_.inplace_predict(rows, predict_type="margin").astype(np.float64)
+        rows = np.ascontiguousarray(self._rows(X))
+        answers = np.empty(len(rows), dtype=np.float32)
+        walk(self.forest_, rows, answers)
+        return answers.astype(np.float64)
 
     def save(self, folder: Path) -> None:
         """Write `boosted.json` and `boosted.ubj` into `folder`."""
@@ -164,19 +166,8 @@ class BoostedClassifier(RowClassifier):
             model.booster_ = xgboost.Booster({"nthread": 1}, model_file=bytearray(content))
         except (OSError, xgboost.core.XGBoostError) as error:
             raise BundleError(f"the boosted part of a saved model cannot be read ({error}); train again") from error
+        model.forest_ = forest_of(model.booster_)
         return model
-
-    @contextmanager
-    def _threaded(self, n_rows: int) -> Iterator[None]:
-        """One thread for few rows, so that a request does not wait for threads to wake."""
-        more = self.n_jobs != 1 and n_rows >= _MANY
-        if more:
-            self.booster_.set_param({"nthread": self.n_jobs})
-        try:
-            yield
-        finally:
-            if more:
-                self.booster_.set_param({"nthread": 1})
 
     def _matrix(
         self, rows: Floats, labels: Integers, each: Floats | None, at: Any = slice(None)

@@ -6,48 +6,52 @@ of embeddings by knot and a line between two of its entries.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
 from features.kernel import compiled
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
-@compiled
-def embed(X: Floats, knots: Floats, table: Floats, missing: Floats, out: Floats) -> None:
-    """Fill `out`, shape (n, n_features, d), from raw values X, shape (n, n_features), NaN = missing.
+@partial(compiled, nogil=True, error_model="numpy")
+def embed(
+    X: Floats, columns: Integers, n_known: Integers, knots: Floats, table: Floats, missing: Floats, out: Floats
+) -> None:
+    """Fill `out`, shape (n, n_used, d), from raw values X, shape (n, n_features), NaN = missing.
 
     Parameters
     ----------
     X : ndarray of float64
-        Values rounded to single precision.
-    knots : ndarray, shape (n_features, n_knots)
-        Known values of each feature, rising, padded at the end by the last.
-    table : ndarray, shape (n_features, n_knots, d)
+        They count to single precision.
+    columns : ndarray, shape (n_used,)
+        Which of the features are used.
+    n_known : ndarray, shape (n_used,)
+        Number of known values of each.
+    knots : ndarray, shape (n_used, n_knots)
+        Those values, rising, padded at the end by the last.
+    table : ndarray, shape (n_used, n_knots, d)
         Embedding at each knot.
-    missing : ndarray, shape (n_features, d)
+    missing : ndarray, shape (n_used, d)
         Embedding of a missing value.
     """
-    last = knots.shape[1] - 1
     for row in range(X.shape[0]):
-        for feature in range(X.shape[1]):
-            x = X[row, feature]
+        for used in range(columns.shape[0]):
+            x = np.float64(np.float32(X[row, columns[used]]))
             if np.isnan(x):
                 for k in range(table.shape[2]):
-                    out[row, feature, k] = missing[feature, k]
+                    out[row, used, k] = missing[used, k]
                 continue
-            low, high = 0, last + 1
-            while low < high:  # the first knot that is not below x
-                middle = (low + high) // 2
-                if knots[feature, middle] < x:
-                    low = middle + 1
-                else:
-                    high = middle
-            right = min(max(low, 1), last)
-            start, width = knots[feature, right - 1], knots[feature, right] - knots[feature, right - 1]
+            below = 0
+            for k in range(n_known[used]):  # side by side they are compared faster than a search halves them
+                below += 1 if knots[used, k] < x else 0
+            right = max(below, 1) if below < n_known[used] else knots.shape[1] - 1
+            start, width = knots[used, right - 1], knots[used, right] - knots[used, right - 1]
             share = (x - start) / width if width > 0.0 else x - start
             share = min(max(share, 0.0), 1.0)
             for k in range(table.shape[2]):
-                begin = table[feature, right - 1, k]
-                out[row, feature, k] = begin + share * (table[feature, right, k] - begin)
+                begin = table[used, right - 1, k]
+                out[row, used, k] = begin + share * (table[used, right, k] - begin)

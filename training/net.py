@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 
 from data_contracts.errors import BundleError
 from training.estimator import Floats, Integers
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def write_net(path: Path, net: nn.Module) -> None:
     path.write_bytes(save_tensors(weights))
 
 
-def read_net(path: Path, net: nn.Module) -> nn.Module:
+def read_net(path: Path, net: Net) -> Net:
     """Fill `net` with weights that `write_net` wrote, ready to score; `BundleError` where they do not fit."""
     try:
         net.load_state_dict(load_tensors(path.read_bytes()))

@@ -20,7 +20,9 @@ from training.embedding_kernel import embed
 from training.estimator import Floats, Integers, RowClassifier, checked_weights, inner_split, read_json, write_json
 from training.net import Schedule, fastest_device, read_net, seeded, shifted, threads, train, write_net
 
-_ROWS_AT_ONCE = 64  # what these rows need stays in the cache
+_FEW = 64  # rows whose inputs, once per member, stay in the cache
+_MANY = 256  # rows that make up for reading the weights of all members
+_MOST_WEIGHTS = 1 << 22  # of all members, 32 MB
 
 
 class QuantileNormalizer:
@@ -86,27 +88,51 @@ class MissingAwareEmbeddings(PiecewiseLinearEmbeddings):  # type: ignore[misc]
 
 
 class _Scoring:
-    """A trained net with its embeddings as a table, so that a row costs half as much as through the modules."""
+    """A trained net with its embeddings as a table, so that a row costs half as much as through the modules.
 
-    def __init__(self, normalizer: QuantileNormalizer, net: TabM) -> None:
+    The members share the first layer's weights but for a factor per input and output. Many rows are cheaper with the
+    weights of each member written out, as far as they are few enough.
+    """
+
+    def __init__(self, columns: list[int], normalizer: QuantileNormalizer, net: TabM) -> None:
         self.net = net
+        self.columns = np.array(columns)
         self.knots = np.ascontiguousarray(normalizer.values.T)
+        self.n_known = 1 + (np.diff(self.knots, axis=1) > 0.0).sum(axis=1)
+        self.own_weights: Tensor | None = None  # (n_features * d, k * d_block)
+        shared = net.backbone.blocks[0][0]
         with torch.inference_mode():
             # the embedding at each knot's score: (n_knots, n_features, d)
             at_knots = net.num_module(torch.as_tensor(normalizer.scores)).numpy()
             self.missing = net.num_module(torch.full((1, at_knots.shape[1]), torch.nan, dtype=torch.float64))[0].numpy()
+            if len(shared.s) * shared.weight.numel() <= _MOST_WEIGHTS:
+                own = torch.einsum("ki,oi,ko->iko", shared.r, shared.weight, shared.s)
+                self.own_weights, self.own_bias = own.flatten(1).contiguous(), shared.bias.flatten()
         self.table = np.ascontiguousarray(at_knots.transpose(1, 0, 2))
 
-    def embedded(self, values: Floats) -> Tensor:
-        """Embedded features, shape (n, n_features, d), of values in single precision, shape (n, n_features)."""
-        embedded = np.empty((*values.shape, self.table.shape[2]))
-        embed(values, self.knots, self.table, self.missing, embedded)
+    def embedded(self, rows: Floats) -> Tensor:
+        """Embedded features, shape (n, n_used, d), of rows of raw values, shape (n, n_features)."""
+        embedded = np.empty((len(rows), len(self.columns), self.table.shape[2]))
+        embed(rows, self.columns, self.n_known, self.knots, self.table, self.missing, embedded)
         return torch.from_numpy(embedded)
 
-    def __call__(self, values: Floats) -> Tensor:
-        """Mean logit of the members for values in single precision, shape (n, n_features)."""
-        inputs = self.net.ensemble_view(self.embedded(values).flatten(1))
-        return self.net.output(self.net.backbone(inputs)).squeeze(-1).mean(dim=1)  # type: ignore[no-any-return]
+    def __call__(self, rows: Floats) -> Floats:
+        """Mean logit of the members for rows of raw values, shape (n, n_features)."""
+        answers = np.empty(len(rows))
+        at_once = _FEW if self.own_weights is None or len(rows) <= _FEW else _MANY
+        for at in range(0, len(rows), at_once):
+            answers[at : at + at_once] = self._answers(rows[at : at + at_once]).numpy()
+        return answers
+
+    def _answers(self, rows: Floats) -> Tensor:
+        inputs, backbone = self.embedded(rows).flatten(1), self.net.backbone
+        if self.own_weights is None or len(rows) <= _FEW:
+            hidden = backbone(self.net.ensemble_view(inputs))
+        else:
+            hidden = torch.addmm(self.own_bias, inputs, self.own_weights).reshape(len(rows), self.net.k, -1)
+            for block in (backbone.blocks[0][1:], *backbone.blocks[1:]):
+                hidden = block(hidden)
+        return self.net.output(hidden).squeeze(-1).mean(dim=1)  # type: ignore[no-any-return]
 
 
 class TabularNetClassifier(RowClassifier):
@@ -230,24 +256,20 @@ class TabularNetClassifier(RowClassifier):
                 step = None if progress is None else shifted(progress, k, self.n_seeds)
                 self.history_.append(train(net, _logits(net, inputs), labels, split, schedule, step, each))
             self.nets_.append(net)
-        self._scoring = [_Scoring(self.normalizer_, net) for net in self.nets_]
+        self._scoring = [_Scoring(self.columns_, self.normalizer_, net) for net in self.nets_]
         return self
 
     def log_odds(self, X: Any) -> Floats:
         """Mean log-odds over members and seeds, float64, shape (n,)."""
-        values = self._values(X)
-        starts = range(0, len(values), _ROWS_AT_ONCE)
+        rows = np.ascontiguousarray(self._rows(X))
         with torch.inference_mode(), threads(self.n_jobs):
-            parts = [
-                torch.stack([score(values[at : at + _ROWS_AT_ONCE]) for score in self._scoring]).mean(dim=0)
-                for at in starts
-            ]
-        return torch.cat(parts).numpy()
+            mean: Floats = np.mean([score(rows) for score in self._scoring], axis=0)
+        return mean
 
     def embedded(self, X: Any) -> list[Tensor]:
         """What each of `nets_` sees of the features in `columns_`: float64, shape (n, n_used, d_embedding)."""
-        values = self._values(X)
-        return [score.embedded(values) for score in self._scoring]
+        rows = np.ascontiguousarray(self._rows(X))
+        return [score.embedded(rows) for score in self._scoring]
 
     def save(self, folder: Path) -> None:
         """Write `tabular_net.json` and safetensors for the ranks and each net into `folder`."""
@@ -277,11 +299,8 @@ class TabularNetClassifier(RowClassifier):
         with seeded(0, None):
             nets = [model._net() for _ in range(declared["seeds"])]
         model.nets_ = [read_net(folder / f"tabular_net_{k}.safetensors", net) for k, net in enumerate(nets)]
-        model._scoring = [_Scoring(model.normalizer_, net) for net in model.nets_]
+        model._scoring = [_Scoring(model.columns_, model.normalizer_, net) for net in model.nets_]
         return model
-
-    def _values(self, X: Any) -> Floats:
-        return np.ascontiguousarray(_single(self._rows(X)[:, self.columns_]))
 
     def _net(self) -> TabM:
         bins = _bins(self.normalizer_, self.n_bins)

@@ -83,7 +83,7 @@ class TreeAttribution:
         if not len(rows):
             raise FitError("trees are explained against a background; give it at least one row")
         base = float(model.log_odds(background).mean())
-        trees = trees_of(model.booster_)
+        trees = trees_of(model.forest_)
         longest = max(len(group.splits) for tree in trees for group in tree.groups)
         if longest > _DEEPEST:
             raise FitError(f"a tree of depth {longest} cannot be explained; max_depth must be below {_DEEPEST}")

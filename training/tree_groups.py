@@ -1,18 +1,16 @@
-"""XGBoost's trees as groups of neighbouring leaves, each with the conditions of its path."""
+"""A forest's trees as groups of neighbouring leaves, each with the conditions of its path."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
 
+from training.forest_kernel import Forest
 from training.tree_kernel import Leaves, Splits, Tables
 
 _OWN_SPLITS = 3  # four leaves under three splits: one line more to look up costs more than its longer table saves
@@ -42,7 +40,14 @@ class Group:
 
 
 class Tree:
-    """One tree of XGBoost's JSON model; fields are those of its schema (doc/model.schema).
+    """One tree of a forest.
+
+    Parameters
+    ----------
+    nodes : Nodes
+        Of the whole forest.
+    root : int
+        The tree's first node.
 
     Attributes
     ----------
@@ -52,44 +57,59 @@ class Tree:
         All leaves, from left to right.
     """
 
-    def __init__(self, tree: dict[str, Any]) -> None:
-        self._left, self._right = tree["left_children"], tree["right_children"]
-        self._values = tree["split_conditions"]  # thresholds, and values of leaves
-        nodes = self._splits_below(0)
-        self._numbers = {node: number for number, node in enumerate(nodes)}
-        self.features = [tree["split_indices"][node] for node in nodes]
-        self.thresholds = [self._values[node] for node in nodes]
-        self.missing_left = [tree["default_left"][node] for node in nodes]
-        self.groups = list(self._groups_below(0, ()))
+    def __init__(self, nodes: _Nodes, root: int) -> None:
+        self._children, self._values = nodes.children, nodes.value
+        splits = self._splits_below(root)
+        self._numbers = {node: number for number, node in enumerate(splits)}
+        self.features = [nodes.feature[node] for node in splits]
+        self.thresholds = [nodes.value[node] for node in splits]
+        self.missing_left = [nodes.missing_left[node] for node in splits]
+        self.groups = list(self._groups_below(root, ()))
+
+    def _is_leaf(self, node: int) -> bool:
+        return self._children[node][0] == node
 
     def _splits_below(self, node: int) -> list[int]:
-        left = self._left[node]
-        return [] if left == -1 else [node, *self._splits_below(left), *self._splits_below(self._right[node])]
+        if self._is_leaf(node):
+            return []
+        left, right = self._children[node]
+        return [node, *self._splits_below(left), *self._splits_below(right)]
 
     def _leaves_below(self, node: int, path: _Path) -> list[Leaf]:
-        if self._left[node] == -1:
+        if self._is_leaf(node):
             return [Leaf(self._values[node], path)]
-        return [leaf for child, further in self._children(node, path) for leaf in self._leaves_below(child, further)]
+        return [leaf for child, further in self._below(node, path) for leaf in self._leaves_below(child, further)]
 
     def _groups_below(self, node: int, path: _Path) -> Iterator[Group]:
         below = self._splits_below(node)
         if len(below) > _OWN_SPLITS:
-            for child, further in self._children(node, path):
+            for child, further in self._below(node, path):
                 yield from self._groups_below(child, further)
             return
         splits = (*(split for split, _ in path), *(self._numbers[split] for split in below))
         features = tuple(sorted({self.features[split] for split in splits}))
         yield Group(splits, features, tuple(self._leaves_below(node, path)))
 
-    def _children(self, node: int, path: _Path) -> list[tuple[int, _Path]]:
-        split = self._numbers[node]
-        return [(self._left[node], (*path, (split, True))), (self._right[node], (*path, (split, False)))]
+    def _below(self, node: int, path: _Path) -> list[tuple[int, _Path]]:
+        split, (left, right) = self._numbers[node], self._children[node]
+        return [(left, (*path, (split, True))), (right, (*path, (split, False)))]
 
 
-def trees_of(booster: xgboost.Booster) -> list[Tree]:
-    """Every tree of a booster, in its order."""
-    model = json.loads(bytes(booster.save_raw("json")))
-    return [Tree(tree) for tree in model["learner"]["gradient_booster"]["model"]["trees"]]
+@dataclass(frozen=True)
+class _Nodes:
+    """A forest's nodes as lists, which Python walks faster than arrays; a leaf is its own child."""
+
+    children: list[tuple[int, int]]
+    feature: list[int]
+    value: list[float]
+    missing_left: list[bool]
+
+
+def trees_of(forest: Forest) -> list[Tree]:
+    """Every tree of a forest, in its order."""
+    arrays = (forest.children, forest.feature, forest.value, forest.missing_left)
+    nodes = _Nodes(*(array.tolist() for array in arrays))
+    return [Tree(nodes, root) for root in forest.roots.tolist()]
 
 
 def splits_of(trees: Sequence[Tree]) -> Splits:

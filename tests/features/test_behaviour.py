@@ -20,7 +20,7 @@ from tests.features.algebra_cases import record
 from tests.random_records import AS_OF as RANDOM_AS_OF
 from tests.random_records import applicant, frames
 
-SET = feature_set("behaviour_v1")
+SET = feature_set("behaviour_v2")
 EDUCATION = "application_education_is_"
 PLAN = compile_plan(SET)
 AS_OF = datetime(2024, 9, 30, 16)
@@ -144,13 +144,21 @@ def test_only_lateness_has_a_direction() -> None:
     assert {feature.risk for feature in SET.features} == {0, 1}
 
 
+def test_the_second_version_demands_no_direction_of_earlier_statements_and_changes_nothing_else() -> None:
+    first, second = (feature_set(name).features for name in ("behaviour_v1", "behaviour_v2"))
+    changed = {before.name: (before.risk, after.risk) for before, after in zip(first, second, strict=True)
+               if before.spec() != after.spec()}  # fmt: skip
+    assert changed == {f"card_months_late_days_nth{k}": (1, 0) for k in range(2, 7)}
+    assert all(before.value is after.value for before, after in zip(first, second, strict=True))
+
+
 def test_a_feature_without_a_direction_has_a_reason_that_fits_both() -> None:
-    assert {f.reason.code for f in SET.features if f.risk == 0} == {"R06", "R45", "R49", "R52", "R53", "R54"}
+    assert {f.reason.code for f in SET.features if f.risk == 0} == {"R06", "R45", "R49", "R52", "R53", "R54", "R55"}
     assert {f.reason.code for f in SET.features if f.risk == 1} == {"R46"}
 
 
 def test_reasons_have_one_text_in_all_sets() -> None:
-    reasons = {f.reason for name in ("application_v1", "behaviour_v1") for f in feature_set(name).features}
+    reasons = {f.reason for name in ("application_v1", "behaviour_v2") for f in feature_set(name).features}
     assert [code for code, times in Counter(reason.code for reason in reasons).items() if times > 1] == []
 
 

@@ -61,6 +61,31 @@ def test_one_row_alone_and_in_a_batch_agree(loans):
     assert [model.log_odds(X.iloc[[k]])[0] for k in range(20)] == model.log_odds(X)[:20].tolist()
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"n_seeds": 3, "max_depth": 1},
+        {"max_depth": 7, "n_estimators": 60, "monotone": {"utilisation": 1}},
+        {"max_depth": 0, "min_child_weight": 0.1},  # as deep as it will
+        {"gamma": 1e6},  # no split at all: every tree is a leaf
+    ],
+)
+def test_the_walk_down_the_trees_is_xgboosts_answer_to_the_last_bit(loans, params):
+    X, y = loans
+    model = BoostedClassifier(**{**FAST, "early_stopping_rounds": 0, **params}).fit(X, y)
+    edges = np.array(
+        [t for t in model.forest_.value.astype(float) for t in (t, np.nextafter(t, -9), np.nextafter(t, 9))]
+    )
+    odd = np.array([np.nan, 1e300, -1e300, 3.4e38, -3.4e38, 0.0, -0.0, 1e-320])
+    drawn = np.random.default_rng(1).choice(np.concatenate([edges, odd]), (500, 3))
+    rows = np.vstack([X.to_numpy(), drawn])
+    with np.errstate(over="ignore"):
+        single = np.clip(rows, -np.finfo(np.float32).max, np.finfo(np.float32).max).astype(np.float32)
+    wanted = model.booster_.inplace_predict(single, predict_type="margin").astype(float)
+    np.testing.assert_array_equal(model.log_odds(rows), wanted)
+
+
 def test_early_stopping_chooses_few_rounds_on_noise():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(400, 2)), rng.integers(0, 2, 400)

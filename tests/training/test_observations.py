@@ -21,7 +21,7 @@ from training.experiment import Target
 from training.observations import observe
 from training.targets import label
 
-BEHAVIOUR = feature_set("behaviour_v1")
+BEHAVIOUR = feature_set("behaviour_v2")
 QUARTERLY = Target(kind="card_dpd", every_months=3, least_months=2, performance_months=3)
 LATE = {30: "late", 60: "late", 0: "paid_in_full", 1: "carried", None: "unused"}
 
