@@ -44,7 +44,8 @@ def test_what_a_parameter_may_never_be_is_not_searched():
         check_space(space)
     assert str(error.value) == (
         "search space of the tuning: subsample: must be a number above 0 and at most 1, not 0.0; "
-        "subsample: must be a number above 0 and at most 1, not 1.5; max_bin: must be a whole number of at least 2, not 1"
+        "subsample: must be a number above 0 and at most 1, not 1.5; "
+        "max_bin: must be a whole number of at least 2, not 1"
     )
 
 
