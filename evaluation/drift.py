@@ -146,6 +146,31 @@ def psi(expected: npt.ArrayLike, actual: npt.ArrayLike) -> float:
     return float(np.sum((now - then) * np.log(now / then)))
 
 
+def psi_limit(freedom: int, n: int, m: int, p_value: float, floor: float = FLOOR) -> float:
+    """PSI from which a comparison of `n` with `m` rows counts as drift (approximate).
+
+    Parameters
+    ----------
+    freedom : int
+        Bins that hold rows, less one.
+    n, m : int
+        Rows of the reference and of today.
+    p_value : float
+        Largest p-value that counts as a discovery.
+    floor : float
+        Least PSI, beyond chance, that matters.
+
+    Examples
+    --------
+    >>> round(psi_limit(9, 10_000, 500, 0.005), 4), round(psi_limit(9, 10_000, 50_000, 0.005), 4)
+    (0.0495, 0.0211)
+    """
+    if freedom <= 0 or not n or not m:
+        return floor
+    noise = 1 / n + 1 / m
+    return max(noise * float(chi2.isf(p_value, freedom)), floor + noise * freedom)
+
+
 @dataclass(frozen=True)
 class _Counted:
     """A histogram then and now, with what the tests need of it."""
@@ -244,7 +269,6 @@ def _row(counted: _Counted, p_value: float, limit: float, floor: float, enough: 
     freedom = max(counted.bins - 1, 0)
     index = psi(reference.bins, actual) if n and m else 0.0
     excess = max(0.0, index - noise * freedom) if freedom else 0.0
-    chance = noise * float(chi2.isf(limit, freedom)) if freedom and enough else 0.0
     verdict: Verdict = "too_few_rows"
     if enough:
         verdict = "drifted" if p_value <= limit and excess >= floor else "stable"
@@ -252,7 +276,7 @@ def _row(counted: _Counted, p_value: float, limit: float, floor: float, enough: 
         name=reference.name,
         psi=index,
         excess_psi=excess,
-        psi_threshold=max(chance, floor + noise * freedom),
+        psi_threshold=psi_limit(freedom, n, m, limit, floor) if enough else floor + noise * freedom,
         p_value=float(p_value),
         verdict=verdict,
         missing_rate=int(actual[-1]) / m if m else 0.0,

@@ -26,7 +26,7 @@ from data_contracts.tables import TABLES
 from features import batch
 from features.algebra import FeatureSet
 from features.online import compile_plan
-from features.replay import Applicant, Compute, Progress, differ, event_tables, replay
+from features.replay import Applicant, Compute, Progress, applicants, differ, event_tables, replay
 from features.versions import newest
 
 Matrix = npt.NDArray[np.float64]
@@ -153,24 +153,13 @@ def _sample(folder: TableFolder, feature_set: FeatureSet, sample: int, seed: int
             ordered = engine.sql(
                 f"SELECT * FROM {folder.scan('applications')} ORDER BY applied_at, application_id"
             ).to_arrow_table()
-            if not ordered.num_rows:
-                raise SourceError(f"{folder.path} has no applications, so there is nothing to audit.")
-            edges = np.linspace(0, ordered.num_rows, min(sample, ordered.num_rows) + 1).astype(np.int64)
-            drawn = ordered.take(np.random.default_rng(seed).integers(edges[:-1], edges[1:])).sort_by("application_id")
-            engine.register("drawn", drawn.select(["customer_id"]))
-            records: dict[str, dict[str, list[dict[str, Any]]]] = {}
-            for name in event_tables(feature_set):
-                if name in folder.tables:
-                    records[name] = {}
-                    rows = engine.sql(f"SELECT * FROM {folder.scan(name)} SEMI JOIN drawn USING (customer_id)")
-                    for row in rows.to_arrow_table().to_pylist():
-                        records[name].setdefault(row["customer_id"], []).append(row)
     except duckdb.Error as fault:
         raise SourceError(f"The tables in {folder.path} cannot be read ({fault}); run `lendwell validate`.") from fault
-    applicants: list[Applicant] = [
-        (row, {name: of.get(row["customer_id"], []) for name, of in records.items()}) for row in drawn.to_pylist()
-    ]
-    return drawn, applicants
+    if not ordered.num_rows:
+        raise SourceError(f"{folder.path} has no applications, so there is nothing to audit.")
+    edges = np.linspace(0, ordered.num_rows, min(sample, ordered.num_rows) + 1).astype(np.int64)
+    drawn = ordered.take(np.random.default_rng(seed).integers(edges[:-1], edges[1:])).sort_by("application_id")
+    return drawn, applicants(folder, event_tables(feature_set), drawn)
 
 
 def _known(records: Any, application: Any, times: dict[str, str]) -> dict[str, list[Any]]:

@@ -5,18 +5,21 @@ The audit for leaks and the check of parity in production both ask what the batc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from data_contracts.declare import Table
-from data_contracts.folder import arrow_schema, write_tables
+from data_contracts.engine import connect
+from data_contracts.errors import SourceError
+from data_contracts.folder import TableFolder, arrow_schema, write_tables
 from data_contracts.tables import TABLES
 from features import batch
 from features.algebra import FeatureSet
@@ -69,6 +72,43 @@ def replay(
             folder = write_tables(Path(place) / "tables", tables, lender="replay", dates="relative")
             matrix[places] = compute(folder, feature_set)[list(feature_set.names)].to_numpy()
     return matrix
+
+
+def applicants(folder: TableFolder, tables: Iterable[str], drawn: pa.Table) -> list[Applicant]:
+    """Applications with all records of their customers, those of a later time too.
+
+    Parameters
+    ----------
+    folder : TableFolder
+        Canonical tables.
+    tables : iterable of str
+        Which of its tables of records to read; one that the folder lacks is a missing source.
+    drawn : pyarrow.Table
+        Rows of the table `applications`.
+
+    Returns
+    -------
+    list of (application, records by table)
+        In the order of `drawn`.
+
+    Raises
+    ------
+    SourceError
+        Where a table cannot be read.
+    """
+    records: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    try:
+        with connect() as engine:
+            engine.register("drawn", drawn.select(["customer_id"]))
+            for name in tables:
+                if name in folder.tables:
+                    records[name] = {}
+                    rows = engine.sql(f"SELECT * FROM {folder.scan(name)} SEMI JOIN drawn USING (customer_id)")
+                    for row in rows.to_arrow_table().to_pylist():
+                        records[name].setdefault(row["customer_id"], []).append(row)
+    except duckdb.Error as fault:
+        raise SourceError(f"The tables in {folder.path} cannot be read ({fault}); run `lendwell validate`.") from fault
+    return [(row, {name: of.get(row["customer_id"], []) for name, of in records.items()}) for row in drawn.to_pylist()]
 
 
 def event_tables(feature_set: FeatureSet) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -46,6 +47,19 @@ class Plot:
     x: Text
     y: Text
     legend: Sequence[tuple[str, Text]] = ()
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """What cannot be told, and why; a page says so in its place.
+
+    Examples
+    --------
+    >>> Unknown(Text("没有结果", "There are no outcomes")).reason.en
+    'There are no outcomes'
+    """
+
+    reason: Text
 
 
 def both(text: Text | str) -> Markup:
@@ -93,11 +107,13 @@ def _asset(name: str) -> Markup:
     return Markup((files("reporting") / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704 - our own
 
 
+@cache
 def environment(*packages: str) -> Environment:
     """Templates of the given packages, and those of this one, with the filters reports use."""
     loader = ChoiceLoader([PackageLoader(package) for package in (*packages, "reporting")])
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(both=both, number=number, percent=percent, short=short)
+    made.tests["unknown"] = lambda value: isinstance(value, Unknown)
     made.globals.update(
         T=lambda zh, en: both(Text(zh, en)), svg=Markup, css=_asset("page.css"), script=_asset("page.js")
     )

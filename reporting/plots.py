@@ -145,7 +145,7 @@ def ranked_bars(
 def lines(
     name: str, curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]], *, ticks: Sequence[str] = (),
     band: tuple[npt.ArrayLike, npt.ArrayLike] | None = None, per_cent: bool = True, marks: bool = True,
-    broad: bool = False, colours: Sequence[str] = (A, B, C, MUTED),
+    broad: bool = False, colours: Sequence[str] = (A, B, C, MUTED), from_zero: bool = True,
 ) -> str:  # fmt: skip
     """Lines through (x, y) points, the first in colour `a` and with its band; `ticks` name the places 0, 1, ..."""
 
@@ -161,7 +161,8 @@ def lines(
             axes.set_xticks(range(0, len(ticks), every), ticks[::every], **tilt)
         if per_cent:
             axes.yaxis.set_major_formatter(_per_cent)
-        axes.set_ylim(bottom=0)
+        if from_zero:
+            axes.set_ylim(bottom=0)
 
     shape = {"width": 7.2, "height": 2.9, "left": 0.07} if broad else {}
     return draw(name, paint, **{**shape, **({"bottom": 0.2} if ticks else {})})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -20,26 +18,15 @@ from sklearn.metrics import roc_auc_score
 
 from data_contracts.errors import DeclarationError, TrainingError
 from data_contracts.messages import Warned
-from training.boosted import BoostedClassifier
+from training.boosted import BoostedClassifier, NoSplitWarning
 from training.estimator import Integers, binary_labels, class_folds
+from training.search_space import check_space, suggest
+from training.workers import is_gone, this_process
 
 if TYPE_CHECKING:
     import optuna
 
-TUNABLE = (
-    "learning_rate",
-    "max_depth",
-    "min_child_weight",
-    "subsample",
-    "colsample_bytree",
-    "reg_alpha",
-    "reg_lambda",
-    "gamma",
-    "max_bin",
-    "n_estimators",
-)
 _FOLDS_AT_ONCE = 2
-_WHOLE = ("max_depth", "max_bin", "n_estimators")
 _WORKER, _TURN = "worker", "turn"
 _TOLD_OF_TRIALS = (
     "number",
@@ -109,32 +96,6 @@ class Tuning:
         return found
 
 
-def check_space(space: Mapping[str, Any]) -> None:
-    """Refuse a search space that is declared wrongly; the message lists every fault.
-
-    Each entry is `{low, high}` with `log` or `step` if wanted, or `{choices}`.
-
-    Raises
-    ------
-    DeclarationError
-        An unknown parameter or key, bounds that are not numbers in order, a whole-number parameter with fractions.
-
-    Examples
-    --------
-    >>> check_space({"max_depth": {"low": 2, "high": 6}, "learning_rate": {"low": 0.02, "high": 0.2, "log": True}})
-    """
-    faults = [] if space else ["the space is empty; declare at least one parameter"]
-    for name, declared in space.items():
-        if name not in TUNABLE:
-            faults.append(f"{name}: is not tunable; tunable are {', '.join(TUNABLE)}")
-        elif not isinstance(declared, Mapping):
-            faults.append(f"{name}: must be a table with low and high, or choices, not {declared!r}")
-        else:
-            faults += [f"{name}: {fault}" for fault in _faults(declared, whole=name in _WHOLE)]
-    if faults:
-        raise DeclarationError("search space of the tuning: " + "; ".join(faults))
-
-
 def tune(
     X: Any,
     y: Any,
@@ -197,7 +158,8 @@ def tune(
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with _storage_reported(storage), _opened(storage) as store:
+        with _storage_reported(storage), _opened(storage) as store, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoSplitWarning)  # an AUC of 0.5 says as much
             study = _study(space, np.shape(X), store, study_name)
             _end_what_was_left(study)
             _begin_with(study, space, (base or BoostedClassifier()).get_params())
@@ -242,10 +204,10 @@ class _Objective:
     def __call__(self, trial: optuna.Trial) -> float:
         import optuna
 
-        trial.set_user_attr(_WORKER, _this_process())
+        trial.set_user_attr(_WORKER, this_process())
         seed = int(np.random.SeedSequence([self.random_state, _turn(trial)]).generate_state(1)[0])
         trial.study.sampler = optuna.samplers.TPESampler(seed=seed)
-        suggested = {name: _suggest(trial, name, declared) for name, declared in self.space.items()}
+        suggested = {name: suggest(trial, name, declared) for name, declared in self.space.items()}
         scores: list[float] = []
         with ThreadPoolExecutor(_FOLDS_AT_ONCE) as pool:
             folds = [pool.submit(self._score, suggested, step) for step in range(len(self.folds))]
@@ -338,7 +300,7 @@ def _connected(url: str) -> optuna.storages.RDBStorage:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    from training.registry import with_driver
+    from training.store import with_driver
 
     for attempt in range(1, _OPENING_ATTEMPTS + 1):
         try:
@@ -368,7 +330,7 @@ def _storage_reported(url: str | None) -> Iterator[None]:
         place = "" if url is None else f" at {url.rsplit('@', 1)[-1]}"
         raise TrainingError(
             f"The storage of the tuning{place} cannot be used: {first_line}. "
-            "Check --storage, that it runs and has room."
+            "Check --storage (sqlite:///FILE or postgresql://USER@HOST/NAME), that it runs and has room."
         ) from fault
     except OptunaError as fault:
         raise TrainingError(f"The search cannot go on: {fault}.") from fault
@@ -381,7 +343,7 @@ def _end_what_was_left(study: optuna.Study) -> None:
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         worker, begun = trial.user_attrs.get(_WORKER), trial.datetime_start or datetime.now()
         # One that was killed before it gave its first sign has none to miss.
-        if _is_gone(worker) or (worker is None and (datetime.now() - begun).total_seconds() > _SILENT_SECONDS):
+        if is_gone(worker) or (worker is None and (datetime.now() - begun).total_seconds() > _SILENT_SECONDS):
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
 
@@ -400,26 +362,6 @@ def _turn(trial: optuna.Trial) -> int:
     free = [turn for turn in range(len(others) + 1) if turn not in taken]
     trial.set_user_attr(_TURN, free[before])
     return free[before]
-
-
-def _this_process() -> str:
-    """`host:process:start`; the start tells a process from a later one of the same number."""
-    import psutil
-
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
-
-
-def _is_gone(worker: str | None) -> bool:
-    """Whether a trial's process ran on this machine and has ended."""
-    import psutil
-
-    host, process, started = (worker or "::").rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return bool(abs(psutil.Process(int(process)).create_time() - float(started)) > 1.0)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _importances(study: optuna.Study, random_state: int) -> dict[str, float]:
@@ -444,45 +386,3 @@ def _ended() -> tuple[optuna.trial.TrialState, ...]:
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(deepcopy=False, states=_ended())
-
-
-def _suggest(trial: optuna.Trial, name: str, declared: Mapping[str, Any]) -> Any:
-    if "choices" in declared:
-        return trial.suggest_categorical(name, list(declared["choices"]))
-    low, high, log = declared["low"], declared["high"], bool(declared.get("log", False))
-    if name in _WHOLE:
-        return trial.suggest_int(name, low, high, step=declared.get("step", 1), log=log)
-    return trial.suggest_float(name, low, high, step=declared.get("step"), log=log)
-
-
-def _faults(declared: Mapping[str, Any], *, whole: bool) -> list[str]:
-    """Every fault of one parameter's declaration."""
-    unknown = sorted(set(declared) - {"low", "high", "log", "step", "choices"})
-    faults = [f"unknown key {key!r}; keys are low, high, log, step, choices" for key in unknown]
-    if "choices" in declared:
-        choices = declared["choices"]
-        if set(declared) & {"low", "high", "log", "step"}:
-            faults.append("choices stand alone, without low, high, log or step")
-        if not isinstance(choices, list | tuple) or not choices or not all(_is_number(c, whole) for c in choices):
-            faults.append(f"choices must be a list of {'whole ' if whole else ''}numbers, not {choices!r}")
-        return faults
-    missing = [key for key in ("low", "high") if key not in declared]
-    if missing:
-        return [*faults, f"{' and '.join(missing)} missing"]
-    low, high, log, step = declared["low"], declared["high"], declared.get("log", False), declared.get("step")
-    if not (_is_number(low, whole) and _is_number(high, whole)):
-        return [*faults, f"low and high must be {'whole ' if whole else ''}numbers, not {low!r} and {high!r}"]
-    if low > high:
-        faults.append(f"low {low} is above high {high}")
-    if not isinstance(log, bool):
-        faults.append(f"log must be true or false, not {log!r}")
-    elif log and low <= 0:
-        faults.append(f"log needs low above 0, not {low}")
-    if step is not None and (log or not _is_number(step, whole) or step <= 0):
-        faults.append(f"step must be a {'whole ' if whole else ''}number above 0, without log, not {step!r}")
-    return faults
-
-
-def _is_number(value: Any, whole: bool) -> bool:
-    kinds = int if whole else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and bool(np.isfinite(value))

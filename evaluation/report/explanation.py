@@ -67,6 +67,7 @@ class Applicant:
     pd: float
     residual: float
     steps: tuple[Step, ...]
+    groups: tuple[tuple[str, float], ...]  # what each source of features, and the events, add up to
     base_at: float  # per cent
 
 
@@ -83,10 +84,10 @@ def feature_text(feature: FeatureLike) -> Text:
 
 def _all(report: ReportInput) -> tuple[list[str], list[Text], list[str], Array]:
     """Names, texts, groups and attributions of features and sources together."""
-    given = report.attributions
-    names = [feature.name for feature in report.features] + [f"sequence:{source}" for source in given.sources]
-    texts = [feature_text(feature) for feature in report.features] + [source_text(source) for source in given.sources]
-    groups = [feature.group for feature in report.features] + ["sequences"] * len(given.sources)
+    given, declared = report.explained.attributions, report.features.declared
+    names = [feature.name for feature in declared] + [f"sequence:{source}" for source in given.sources]
+    texts = [feature_text(feature) for feature in declared] + [source_text(source) for source in given.sources]
+    groups = [feature.group for feature in declared] + ["sequences"] * len(given.sources)
     values = np.hstack([np.asarray(given.features), np.asarray(given.sequences)])
     return names, texts, groups, values
 
@@ -118,7 +119,8 @@ def group_importances(report: ReportInput) -> list[Importance]:
 def residuals(report: ReportInput) -> Array:
     """How far the attributions of each explained row are from its log-odds, shape (n,)."""
     *_, values = _all(report)
-    return np.asarray(report.attributions.base + values.sum(axis=1) - np.asarray(report.log_odds, dtype=np.float64))
+    log_odds = np.asarray(report.explained.log_odds, dtype=np.float64)
+    return np.asarray(report.explained.attributions.base + values.sum(axis=1) - log_odds)
 
 
 def typical_rows(log_odds: npt.ArrayLike, count: int) -> list[int]:
@@ -138,10 +140,11 @@ def typical_rows(log_odds: npt.ArrayLike, count: int) -> list[int]:
 
 def applicant(report: ReportInput, row: int, *, strongest: int = 10) -> Applicant:
     """The waterfall of one row: base, the strongest attributions, all the others together, the log-odds."""
-    names, texts, _, values = _all(report)
+    names, texts, groups, values = _all(report)
     own = values[row]
+    of_group = [(group, float(own[[one == group for one in groups]].sum())) for group in dict.fromkeys(groups)]
     order = sorted(range(len(own)), key=lambda k: (-abs(own[k]), names[k]))
-    base, log_odds = float(report.attributions.base), float(np.asarray(report.log_odds)[row])
+    base, log_odds = float(report.explained.attributions.base), float(np.asarray(report.explained.log_odds)[row])
     bars: list[tuple[Text, str, float]] = []
     for k in order[:strongest]:
         bars.append((texts[k], _shown(report, row, k), float(own[k])))
@@ -157,11 +160,11 @@ def applicant(report: ReportInput, row: int, *, strongest: int = 10) -> Applican
         left = 100 * (min(start, total) - low) / span
         steps.append(Step(text, shown, value, total, left, 100 * abs(value) / span))
     pd = float(1 / (1 + np.exp(-log_odds)))
-    return Applicant(row, log_odds, pd, total - log_odds, tuple(steps), 100 * (base - low) / span)
+    return Applicant(row, log_odds, pd, total - log_odds, tuple(steps), tuple(of_group), 100 * (base - low) / span)
 
 
 def _shown(report: ReportInput, row: int, column: int) -> str:
-    if column >= len(report.features):
+    if column >= len(report.features.declared):
         return ""
-    value = float(report.explained.iloc[:, column].to_numpy(dtype=np.float64)[row])
-    return f"{number(value, 3)} {report.features[column].unit}" if np.isfinite(value) else "–"
+    value = float(report.explained.rows.iloc[:, column].to_numpy(dtype=np.float64)[row])
+    return f"{number(value, 3)} {report.features.declared[column].unit}" if np.isfinite(value) else "–"

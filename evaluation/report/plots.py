@@ -150,3 +150,22 @@ def dependence(name: str, values: Array, attributions: Array) -> str:
             axes.set_xlim(low - pad, high + pad)
 
     return draw(f"dependence-{name}", paint, left=0.13)
+
+
+def interaction(name: str, first: Array, second: Array, values: Array) -> str:
+    """What two features add together, against the first, coloured by the rank of the second, grey where it is missing.
+
+    Rows without the first feature lie at the left end.
+    """
+    present = np.isfinite(first)
+    low, high = np.quantile(first[present], [0.0, 1.0]) if present.any() else (0.0, 1.0)
+    span = high - low or 1.0
+    place = np.where(present, first, low - 0.08 * span)
+
+    def paint(axes: Axes) -> None:
+        axes.axhline(0, color=MUTED, linewidth=0.8)
+        axes.scatter(place, values, s=14, c=_rank_colour(second), linewidths=0, rasterized=True)
+        if not present.all():
+            axes.axvline(low - 0.04 * span, color=MUTED, linewidth=0.6, linestyle=(0, (2, 2)))
+
+    return draw(f"interaction-{name}", paint, left=0.15)

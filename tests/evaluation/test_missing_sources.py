@@ -12,32 +12,8 @@ from evaluation.missing_sources import WithoutSource, compare, folder_without, w
 from evaluation.report.build import build_report
 from evaluation.run import evaluate
 from features import batch, sequences
-from lenders import simulated
-from training import run
-from training.experiment import Experiment
 
 BUREAU = {"tradelines", "tradeline_months", "inquiries"}
-EXPERIMENT = {
-    "name": "tiny",
-    "feature_set": "application_v1",
-    "folds": 2,
-    "sequence_length": 8,
-    "target": {"kind": "dpd", "dpd": 5, "months_on_book": 3},
-    "split": {"method": "out_of_time", "test_share": 0.3},
-    "boosted": {"n_estimators": 20, "max_depth": 2, "min_child_weight": 1.0, "n_seeds": 1, "early_stopping_rounds": 0},
-    "tabular_net": {"k": 2, "d_block": 8, "max_epochs": 3, "n_seeds": 1},
-    "sequence_net": {"hidden": 8, "max_epochs": 3},
-}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = simulated.write(
-        simulated.simulate(customers=500, months=18, seed=3), tmp_path_factory.mktemp("lender") / "tables"
-    )
-    experiment = Experiment.model_validate(EXPERIMENT)
-    rows = run.prepare_for(experiment, folder)
-    return folder, rows, run.train(experiment, folder, rows)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +108,7 @@ def test_figures_and_report_tell_of_each_source(trained, found):
         assert figures[f"auc_without_{provider}_low"] <= figures[f"auc_without_{provider}"]
         assert figures[f"mean_pd_change_without_{provider}"] == pytest.approx(one.silence.mean_pd_change)
         assert figures[f"decisions_changed_without_{provider}"] == pytest.approx(one.silence.decisions_changed)
-    part = re.search(r'<section id="sources">(.*?)</section>', measured.report, re.DOTALL).group(1)
+    part = re.search(r'<section id="robustness">(.*?)</section>', measured.report, re.DOTALL).group(1)
     for provider, words in (("bureau", ("征信", "Bureau")), ("repayment", ("本机构还款", "Own repayments"))):
         it = by_provider[provider].silence
         row = next(row for row in part.split("<tr>") if all(word in row for word in words))
@@ -142,7 +118,7 @@ def test_figures_and_report_tell_of_each_source(trained, found):
 
 
 def test_a_report_of_a_model_without_sources_says_so(report_input):
-    part = re.search(r'<section id="sources">(.*?)</section>', build_report(report_input()), re.DOTALL).group(1)
+    part = re.search(r'<section id="robustness">(.*?)</section>', build_report(report_input()), re.DOTALL).group(1)
     assert "no source beyond the application" in part
     assert "<table>" not in part
 
