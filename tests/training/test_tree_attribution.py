@@ -37,6 +37,7 @@ def by_shap(model: BoostedClassifier, background: np.ndarray, X: np.ndarray) -> 
     return known.shap_values(X.astype(np.float32))
 
 
+@pytest.mark.filterwarnings("ignore::training.boosted.NoSplitWarning")
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(
     ("n_features", "params"),
