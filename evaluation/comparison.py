@@ -6,6 +6,7 @@ a truth says it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,12 @@ def compare(
     LendwellError
         Where the two predict different things, or were tested on different rows of this folder.
     SourceError
-        Where the truth lacks a column or an application.
+        Where the truth lacks a column or an application, or tells of one twice or no outcome of it.
     """
     experiments = [Experiment(**bundle.facts["experiment"]) for bundle in (champion, challenger)]
     _require_comparable(champion, challenger, experiments)
+    if truth is not None:
+        _require_truth(truth)
     own = [bundle.facts["data_identity"] == folder.identity for bundle in (champion, challenger)]
     scored: list[_Scored] = []
     made: dict[str, tuple[Rows, Refused | None]] = {}
@@ -192,16 +195,35 @@ def read_truth(path: Path) -> pd.DataFrame:
         truth = pd.read_parquet(path)
     except (OSError, ValueError) as fault:
         raise SourceError(f"{path} cannot be read as a truth ({fault}); give a Parquet file with --truth.") from fault
-    lacking = [name for name in ("application_id", "defaults") if name not in truth]
-    if lacking:
-        raise SourceError(
-            f"The truth {path} lacks the column {', '.join(lacking)}; it has {', '.join(map(str, truth))}."
-        )
+    _require_truth(truth, f"The truth {path}")
     return truth
 
 
+def _require_truth(truth: pd.DataFrame, named: str = "The truth") -> None:
+    """Refuse a truth that does not tell one outcome for each of its applications."""
+    lacking = [name for name in ("application_id", "defaults") if name not in truth]
+    if lacking:
+        raise SourceError(f"{named} lacks the column {', '.join(lacking)}; it has {', '.join(map(str, truth))}.")
+    faults = [
+        f"{name} must be {allowed}, in {int(wrong.sum())} rows it is not, first: {truth.loc[wrong, name].iloc[0]}"
+        for name, allowed, wrong in _wrong_values(truth)
+        if wrong.any()
+    ]
+    if faults:
+        raise SourceError(f"{named} cannot be used: {'; '.join(faults)}. Mend it where it comes from.")
+
+
+def _wrong_values(truth: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
+    """Which rows hold no such value as is allowed, by column; a missing one is none."""
+    outcome = pd.to_numeric(truth["defaults"], errors="coerce")
+    yield "defaults", "0 or 1", ~outcome.isin((0, 1))
+    if "true_pd" in truth:
+        yield "true_pd", "from 0 to 1", ~pd.to_numeric(truth["true_pd"], errors="coerce").between(0.0, 1.0)
+    yield "application_id", "told of once", truth["application_id"].duplicated() | truth["application_id"].isna()
+
+
 def _truth_of(truth: pd.DataFrame, applications: list[Any]) -> pd.DataFrame:
-    told = truth.drop_duplicates("application_id").set_index("application_id").reindex(applications)
+    told = truth.set_index("application_id").reindex(applications)
     unknown = int(told["defaults"].isna().sum())
     if unknown:
         raise SourceError(

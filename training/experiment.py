@@ -232,11 +232,10 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
         checks.append(lambda: check_space(space))
     parts = declared.get("parts", ("boosted",))
     if isinstance(parts, list | tuple):
-        faults += [f"parts: {part} stands there twice" for part in dict.fromkeys(parts) if parts.count(part) > 1]
-        if searched and "boosted" not in parts:
-            faults.append(
-                "tuning: the search is of XGBoost, which is not among the parts; add boosted, or leave it out"
-            )
+        named = [str(part) for part in parts]
+        faults += [f"parts: {part} stands there twice" for part in dict.fromkeys(named) if named.count(part) > 1]
+        if searched and "boosted" not in named:
+            faults.append("tuning: the search is of XGBoost, which is not among the parts; add it, or search nothing")
     for check in checks:
         try:
             check()

@@ -153,6 +153,16 @@ def test_a_truth_must_tell_of_these_applications(two: Two, tmp_path: Path) -> No
         compare(two.plain, two.with_rejects, two.folder, truth=two.truth.iloc[:10])
     with pytest.raises(SourceError, match="cannot be read as a truth"):
         read_truth(tmp_path / "none.parquet")
+    for column, value, told in (
+        ("defaults", 2, "defaults must be 0 or 1, in 1 rows it is not, first: 2"),
+        ("defaults", None, "defaults must be 0 or 1, in 1 rows it is not"),
+        ("true_pd", 1.5, "true_pd must be from 0 to 1, in 1 rows it is not, first: 1.5"),
+        ("application_id", two.truth["application_id"].iloc[1], "application_id must be told of once, in 1 rows"),
+    ):
+        wrong = two.truth.astype({"defaults": object})
+        wrong.loc[wrong.index[0], column] = value
+        with pytest.raises(SourceError, match=rf"The truth cannot be used: {told}.*Mend it where it comes from"):
+            compare(two.plain, two.with_rejects, two.folder, truth=wrong)
     two.truth.drop(columns="defaults").to_parquet(tmp_path / "half.parquet")
     with pytest.raises(SourceError, match="lacks the column defaults"):
         read_truth(tmp_path / "half.parquet")

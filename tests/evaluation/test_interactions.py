@@ -41,7 +41,7 @@ def test_interactions_and_main_effects_are_the_contributions(loans):
     X, y = loans
     trees = BoostedClassifier(max_depth=2, **TREES).fit(X[["a", "c"]], y)
     (pair,) = interactions(trees, 0.5, X[["a", "c"]], rows=1500).pairs
-    _, whole = trees.contributions(X[["a", "c"]])
+    whole = trees.booster_.predict(_matrix(X[["a", "c"]]), pred_contribs=True)
     inside = trees.booster_.predict(_matrix(X[["a", "c"]]), pred_interactions=True)
     main = inside[:, 0, 0]
     np.testing.assert_allclose(0.5 * (whole[:, 0] - main), pair.values / 2, atol=1e-5)

@@ -102,3 +102,12 @@ def test_sequences_that_mean_something_else_are_refused():
         net.fit(events, np.arange(59) % 2)
     with pytest.raises(TrainingError, match="one class"):
         net.fit(events, np.zeros(60))
+
+
+def test_ten_histories_and_nothing_recorded_of_anybody():
+    blank = histories(10)
+    blank = EventSequences(blank.source * 0, blank.kind * 0, blank.values * 0, blank.sources, blank.kinds)
+    net = SequenceNetClassifier(**FAST).fit(blank, np.arange(10) % 2)
+    assert np.isfinite(net.log_odds(blank)).all()
+    assert np.ptp(net.log_odds(blank)) == 0
+    assert np.isfinite(net.log_odds(histories(10))).all()
