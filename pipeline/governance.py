@@ -88,7 +88,8 @@ def _evidence(
     if progress:
         progress("gate: requests one by one", 0.8)
     drawn = judged.sample(how.requests, how.seed)
-    served = rehearse(bundle, folder, judged.rows.features.iloc[drawn], judged.log_odds[drawn])
+    rows = judged.rows
+    served = rehearse(bundle, folder, rows.features.iloc[drawn], rows.events.take(drawn), judged.log_odds[drawn])
     return replace(found, figures={**found.figures, **served})
 
 

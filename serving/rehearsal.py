@@ -15,8 +15,11 @@ from data_contracts.errors import LendwellError
 from data_contracts.folder import TableFolder
 from data_contracts.messages import ScoreRequest
 from evaluation.gate.figures import p99
-from evaluation.metrics import Metric
+from evaluation.metric import Metric
+from evaluation.reason_checks import agreement
+from evaluation.tables import share
 from features.replay import differ
+from features.sequences import EventSequences
 from serving.client import requests_from_tables
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
@@ -25,7 +28,11 @@ _ROUNDING = 1e-6  # nets work in single precision
 
 
 def rehearse(
-    bundle: Bundle, folder: TableFolder, features: pd.DataFrame, log_odds: npt.NDArray[np.float64]
+    bundle: Bundle,
+    folder: TableFolder,
+    features: pd.DataFrame,
+    events: EventSequences,
+    log_odds: npt.NDArray[np.float64],
 ) -> dict[str, Metric]:
     """Score applications one by one from their raw records and hold the answers against those of batch.
 
@@ -36,32 +43,40 @@ def rehearse(
         Their records.
     features : DataFrame, shape (n, n_features)
         What the batch engine makes of them, indexed by `application_id`.
+    events : EventSequences
+        Their raw events, in batch.
     log_odds : ndarray, shape (n,)
         What the bundle says of those in batch.
 
     Returns
     -------
     dict of str to Metric
-        `parity_mismatches`, requests with another feature or another log-odds; `latency_p99_ms`, processor time
-        of scoring one.
+        `parity_mismatches`, requests with another feature or another log-odds; `reason_agreement`, share of requests
+        whose reasons fresh attributions of the batch rows give too; `latency_p99_ms`, processor time of scoring one.
     """
     try:
         scorer, requests = Scorer(bundle), requests_from_tables(folder, features.index.tolist())
         answers, milliseconds = _answered(scorer, requests)
     except LendwellError as fault:
         unanswered = Metric(None, None, None, len(features), str(fault).rstrip("."), f"请求无法评分（{fault}）")
-        return {"parity_mismatches": unanswered, "latency_p99_ms": unanswered}
+        return dict.fromkeys(("parity_mismatches", "reason_agreement", "latency_p99_ms"), unanswered)
+    told = agreement(bundle, features, events, [answer.reasons for answer in answers])
+    return {
+        "parity_mismatches": _mismatches(answers, features, log_odds),
+        "reason_agreement": share(told.agreed, told.rows),
+        "latency_p99_ms": p99(milliseconds),
+    }
+
+
+def _mismatches(answers: Sequence[Scored], features: pd.DataFrame, log_odds: npt.NDArray[np.float64]) -> Metric:
     if not answers:
-        return {"parity_mismatches": Metric(None, None, None, 0, "no rows", "没有样本"), "latency_p99_ms": p99([])}
+        return Metric(None, None, None, 0, "no rows", "没有样本")
     served = np.stack([answer.features for answer in answers])
     other = differ(served, features.to_numpy(dtype=np.float64))
     off = np.abs(np.array([answer.log_odds for answer in answers]) - log_odds) > _ROUNDING
     named = [str(features.columns[at]) for at in np.flatnonzero(other.any(axis=0)).tolist()]
     note = (f"features that differ: {', '.join(named)}", f"不一致的特征：{'、'.join(named)}") if named else ("", "")
-    return {
-        "parity_mismatches": Metric(float((other.any(axis=1) | off).sum()), None, None, len(answers), *note),
-        "latency_p99_ms": p99(milliseconds),
-    }
+    return Metric(float((other.any(axis=1) | off).sum()), None, None, len(answers), *note)
 
 
 def _answered(scorer: Scorer, requests: Sequence[ScoreRequest]) -> tuple[list[Scored], list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +46,14 @@ def check_space(space: Mapping[str, Any]) -> None:
     faults = [] if space else ["the space is empty; declare at least one parameter"]
     for name, declared in space.items():
         if name not in TUNABLE:
-            faults.append(f"{name}: is not tunable; tunable are {', '.join(TUNABLE)}")
-        elif not isinstance(declared, Mapping):
+            near = difflib.get_close_matches(name, TUNABLE, n=1)
+            told = f"did you mean {near[0]}?" if near else f"tunable are {', '.join(TUNABLE)}"
+            faults.append(f"{name}: is not tunable; {told}")
+        if not isinstance(declared, Mapping):
             faults.append(f"{name}: must be a table with low and high, or choices, not {declared!r}")
         else:
             found = [f"{name}: {fault}" for fault in _faults(declared, whole=name in _WHOLE)]
-            faults += found or _out_of_bounds(name, declared)
+            faults += found or (_out_of_bounds(name, declared) if name in TUNABLE else [])
     if faults:
         raise DeclarationError("search space of the tuning: " + "; ".join(faults))
 

@@ -184,6 +184,12 @@ def tune(
         optuna.logging.set_verbosity(level)
 
 
+def require_storage(url: str) -> None:
+    """Reach the storage of a search; `TrainingError` where it is not there."""
+    with _storage_reported(url), _opened(url):
+        pass
+
+
 class _Objective:
     """Mean AUC over the folds of one set of parameters; tells Optuna after each fold, so that it can prune."""
 

@@ -38,7 +38,7 @@ CRITERIA: dict[str, Criterion] = {
     "calibration_slope": Criterion(Text("校准斜率", "Slope of calibration"), (*_LEAST, *_MOST), True),
     "calibration_error": Criterion(Text("期望校准误差", "Expected calibration error"), _MOST, True),
     "mean_pd_ratio": Criterion(Text("平均PD与实际坏账率之比", "Mean PD to observed bad rate"), (*_LEAST, *_MOST), True),
-    "score_psi": Criterion(Text("评分PSI（训练与测试）", "PSI of the score, training against test"), _MOST, False),
+    "score_psi": Criterion(Text("评分PSI（训练与测试）", "PSI of the score, training against test"), _MOST, True),
     "gini_fall": Criterion(Text("各月Gini的下降", "Fall of the Gini over the months"), _MOST, True),
     "adverse_impact_gender": Criterion(Text("不利影响比率（性别）", "Adverse impact ratio by gender"), _LEAST, True),
     "adverse_impact_age": Criterion(Text("不利影响比率（年龄段）", "Adverse impact ratio by age band"), _LEAST, True),

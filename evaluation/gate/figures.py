@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pandas
 
-from evaluation.metrics import Z95, Metric, auc, checked_pd
+from evaluation.metric import Z95, Metric, checked_pd
+from evaluation.metrics import auc
 from evaluation.tables import wilson
-from training.reference import Distribution
 
-AGE_BANDS = (25, 35, 45, 55)
 _LEAST_ERROR = 1e-3  # a month whose classes are told apart perfectly would weigh infinitely much
 
 
@@ -32,26 +30,6 @@ def mean_pd_ratio(y: npt.ArrayLike, pd: npt.ArrayLike) -> Metric:
     expected = float(probability.mean())
     low, high = (float(bound) for bound in wilson(bad, n))
     return Metric(expected * n / bad, expected / high, expected / low, n)
-
-
-def score_psi(reference: Distribution, score: npt.ArrayLike) -> Metric:
-    """PSI of a score against its distribution in training, half a row added to each bin so that none is empty.
-
-    Examples
-    --------
-    >>> reference = Distribution("score", (0.0,), (500_000, 500_000, 0), -1.0, 1.0)
-    >>> round(score_psi(reference, [-1.0] * 300 + [1.0] * 100).value, 3)
-    0.273
-    """
-    counts = reference.counts(score)
-    n, used = int(counts.sum()), counts + np.asarray(reference.bins) > 0
-    if not n:
-        return Metric(None, None, None, 0, "no rows", "没有样本")
-    then, now = (np.asarray(of, dtype=np.float64)[used] + 0.5 for of in (reference.bins, counts))
-    then, now = then / then.sum(), now / now.sum()
-    chance = (1 / n + 1 / reference.n) * (int(used.sum()) - 1)
-    note = f"without any drift it would be about {chance:.4f}", f"无漂移时约为{chance:.4f}"
-    return Metric(float(((now - then) * np.log(now / then)).sum()), None, None, n, *note)
 
 
 def gini_fall(
@@ -105,70 +83,6 @@ def gini_fall(
     if left:
         note = f"{note[0]}, {left} with too few defaults left out", f"{note[1]}，另有{left}个月坏客户过少未计"
     return Metric(fall, fall - half, fall + half, len(label), *note)
-
-
-def adverse_impact(group: pandas.Series, pd: npt.ArrayLike, *, approval_rate: float, rows: int) -> Metric:
-    """Adverse impact ratio: approval rate of the group that is approved least over that of the one approved most.
-
-    Parameters
-    ----------
-    group : Series, shape (n,)
-        Group of each applicant, missing where it is not known.
-    pd : array, shape (n,)
-        The safest `approval_rate` of all applicants are approved, those of equal PD at the cut-off too.
-    rows : int
-        A group of fewer is left out; the note counts them.
-
-    Returns
-    -------
-    Metric
-        With the interval of a ratio of two shares (Katz and others 1978, Biometrics 34), the two groups taken as given.
-
-    Examples
-    --------
-    >>> group = pandas.Series(["a"] * 4 + ["b"] * 4)
-    >>> adverse_impact(group, [0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9, 0.9], approval_rate=0.6, rows=4).value
-    0.6666666666666666
-    """
-    pds = np.asarray(pd, dtype=np.float64)
-    known = group.reset_index(drop=True)
-    cutoff = np.sort(pds)[max(0, int(np.ceil(approval_rate * len(pds) - 1e-9)) - 1)] if len(pds) else 0.0
-    found = pandas.DataFrame({"group": known, "approved": pds <= cutoff}).dropna(subset="group")
-    of = found.groupby("group", observed=True)["approved"].agg(["size", "mean"])
-    large = of[of["size"] >= rows].sort_values("mean", kind="stable")
-    left = len(pds) - int(large["size"].sum())
-    if len(large) < 2:
-        note = (
-            f"{len(large)} group(s) of at least {rows} applicants, two are needed",
-            f"不少于{rows}人的群体仅{len(large)}个，至少需要两个",
-        )
-        return Metric(None, None, None, len(pds), *note)
-    least, most = large.iloc[0], large.iloc[-1]
-    of_least, of_most = (f"{name} {side['mean']:.1%}" for name, side in list(large.iterrows())[:: len(large) - 1])
-    note = (
-        f"approved: {of_least} against {of_most}; {left} applicants in no group or a small one",
-        f"通过率：{of_least}，{of_most}；群体未知或过小者{left}人",
-    )
-    if least["mean"] == 0:
-        return Metric(0.0 if most["mean"] else None, None, None, len(pds), *note)
-    ratio = float(least["mean"] / most["mean"])
-    error = float(np.sqrt(sum((1 - side["mean"]) / (side["mean"] * side["size"]) for side in (least, most))))
-    low, high = (ratio * float(np.exp(side * Z95 * error)) for side in (-1, 1))
-    return Metric(ratio, low, high, len(pds), *note)
-
-
-def age_band(age: pandas.Series) -> pandas.Series:
-    """Band of each age in years, such as `25-34`; missing where the age is.
-
-    Examples
-    --------
-    >>> age_band(pandas.Series([24.9, 25.0, 60.0, None])).tolist()
-    ['under 25', '25-34', '55 and over', nan]
-    """
-    inner = [f"{low}-{high - 1}" for low, high in pairwise(AGE_BANDS)]
-    names = [f"under {AGE_BANDS[0]}", *inner, f"{AGE_BANDS[-1]} and over"]
-    cut = pandas.cut(age.astype("float64"), [-np.inf, *AGE_BANDS, np.inf], right=False, labels=names)
-    return cut.astype(object)
 
 
 def p99(milliseconds: npt.ArrayLike) -> Metric:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,20 +14,24 @@ from scipy.special import expit
 from data_contracts.errors import LendwellError
 from data_contracts.folder import TableFolder
 from evaluation import metrics
-from evaluation.attribution import explain
+from evaluation.attribution import Explainer
 from evaluation.comparison import compare
+from evaluation.fairness import Fairness, age_bands, fairness
 from evaluation.gate.criteria import CRITERIA
 from evaluation.gate.declaration import Measuring
-from evaluation.gate.figures import adverse_impact, age_band, gini_fall, mean_pd_ratio, score_psi
+from evaluation.gate.figures import gini_fall, mean_pd_ratio
 from evaluation.gate.verdict import Evidence
-from evaluation.metrics import Array, Integers, Metric
+from evaluation.metric import Array, Integers, Metric
 from evaluation.missing_sources import folder_of
+from evaluation.segments import months
+from evaluation.stability import drift_over_time
 from reporting.page import Text
 from training.bundle import Bundle
 from training.experiment import Experiment
+from training.reference import Distribution, Reference
 from training.run import Progress, Rows, prepare_for
 from training.splits import divide
-from training.targets import LOCAL, label
+from training.targets import label
 
 _FIRST = Text("首个模型，没有其他冠军模型可比。", "A first model: there is no other champion to be compared with.")
 _COMPARED = Text("已与冠军模型比较。", "It is compared with the champion instead.")
@@ -118,10 +122,10 @@ def measure(
         "calibration_slope": slope,
         "calibration_error": metrics.ece(y, pd, seed=how.seed),
         "mean_pd_ratio": mean_pd_ratio(y, pd),
-        "score_psi": score_psi(bundle.reference.score, found.log_odds),
+        "score_psi": _score_psi(bundle.reference.score, found.log_odds, how.seed),
         "additivity": _additivity(bundle, found, how),
     }
-    fair, absent = _fairness(found, folder, pd, how)
+    fair, absent = _adverse_impact(found, folder, pd, how)
     if folder.dates == "relative":
         absent["gini_fall"] = _UNDATED
     else:
@@ -146,7 +150,7 @@ def unmeasured(folder: TableFolder, fault: LendwellError) -> Evidence:
 
 
 def _gini_fall(found: Judgeable, how: Measuring) -> Metric:
-    month = (found.rows.applied_at + LOCAL).dt.strftime("%Y-%m")
+    month = months(found.rows.applied_at)
     return gini_fall(found.rows.defaulted, found.log_odds, month, defaults=how.month_defaults, months=how.months)
 
 
@@ -154,25 +158,46 @@ def _additivity(bundle: Bundle, found: Judgeable, how: Measuring) -> Metric:
     drawn = found.sample(how.explained_rows, how.seed)
     features = found.rows.features.iloc[drawn].reset_index(drop=True)
     events = None if bundle.background_sequences is None else found.rows.events.take(drawn)
-    split = explain(bundle.model, features, events, bundle.background_features, bundle.background_sequences)
-    if not len(drawn):
-        return Metric(None, None, None, 0, "no rows", "没有样本")
-    return Metric(split.additivity_error, None, None, len(drawn))
+    return Metric(Explainer.of(bundle)(features, events).additivity_error, None, None, len(drawn))
 
 
-def _fairness(
+def _score_psi(reference: Distribution, score: Array, seed: int) -> Metric:
+    """PSI of the score alone, all rows being one period."""
+    rows, period = pandas.DataFrame(index=range(len(score))), np.zeros(len(score), dtype=np.int64)
+    (found,) = drift_over_time(Reference((), reference), rows, score, period, seed=seed)
+    return found.score_psi
+
+
+def _adverse_impact(
     found: Judgeable, folder: TableFolder, pd: Array, how: Measuring
 ) -> tuple[dict[str, Metric], dict[str, Text]]:
-    """Adverse impact by each attribute that the lender knows of anybody, and those that it does not know."""
+    """By each attribute that the lender knows of anybody, at the gate's approval rate; and those it does not know."""
     told = folder.read("applications", ["application_id", "gender", "age_years"]).set_index("application_id")
     told = told.loc[found.rows.features.index]
-    groups = {"adverse_impact_gender": told["gender"], "adverse_impact_age": age_band(told["age_years"])}
-    figures = {
-        name: adverse_impact(group, pd, approval_rate=how.approval_rate, rows=how.group_rows)
-        for name, group in groups.items()
-        if group.notna().any()
-    }
-    return figures, {name: _UNKNOWN for name in groups if name not in figures}
+    groups = {"gender": told["gender"], "age": age_bands(told["age_years"])}
+    known = pandas.DataFrame({name: group for name, group in groups.items() if group.notna().any()})
+    cutoff = float(np.sort(pd)[int(np.ceil(how.approval_rate * len(pd) - 1e-9)) - 1])
+    compared = fairness(found.rows.defaulted, pd, known, cutoff=cutoff, least_rows=how.group_rows, seed=how.seed)
+    figures = {f"adverse_impact_{one.attribute}": _with_groups(one) for one in compared}
+    return figures, {name: _UNKNOWN for name in map("adverse_impact_{}".format, groups) if name not in figures}
+
+
+def _with_groups(found: Fairness) -> Metric:
+    """The ratio, noting whose shares it is of and who is left out."""
+    ratio = found.adverse_impact_ratio
+    compared = sorted(
+        (group.approved.value, f"{group.name} {group.approved.value:.1%}")
+        for group in found.groups
+        if group.name not in found.too_small and group.approved.value is not None
+    )
+    left = sum(group.n for group in found.groups if group.name in found.too_small) + found.unknown
+    zh, en = [ratio.note_zh] * bool(ratio.note_zh), [ratio.note] * bool(ratio.note)
+    if len(compared) > 1:
+        (_, least), (_, most) = compared[0], compared[-1]
+        zh, en = [*zh, f"通过率：{least}，{most}"], [*en, f"approved: {least} against {most}"]
+    if left:
+        zh, en = [*zh, f"群体未知或过小者{left}人"], [*en, f"{left} applicants in no group or a small one"]
+    return replace(ratio, note="; ".join(en), note_zh="；".join(zh))
 
 
 def _against(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from data_contracts.months import utc
 from evaluation.gate.criteria import CRITERIA
 from evaluation.gate.declaration import Bound, Gate
-from evaluation.metrics import Metric
+from evaluation.metric import Metric
 from reporting.page import Text
 
 Result = Literal["passed", "failed", "not_computable", "not_asked"]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from itertools import chain
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.special import expit
 
-from evaluation.gate.figures import adverse_impact, age_band, gini_fall, mean_pd_ratio, p99, score_psi
+from evaluation.gate.figures import gini_fall, mean_pd_ratio, p99
 from evaluation.tables import wilson
-from training.reference import Distribution
 
 
 def test_mean_pd_to_bad_rate() -> None:
@@ -24,24 +22,6 @@ def test_mean_pd_to_bad_rate() -> None:
 def test_mean_pd_without_a_default_cannot_be_held_against_anything() -> None:
     found = mean_pd_ratio([0, 0], [0.1, 0.2])
     assert (found.value, found.note, found.note_zh) == (None, "no default among the rows", "样本中没有坏客户")
-
-
-def test_psi_of_the_same_score_is_its_chance() -> None:
-    reference = Distribution.of("score", np.arange(1000.0))
-    same = score_psi(reference, np.arange(1000.0))
-    assert same.value == pytest.approx(0.0, abs=1e-12)
-    assert same.note == "without any drift it would be about 0.0180"  # (1/1000 + 1/1000) (10 - 1)
-    moved = score_psi(reference, np.arange(1000.0) + 500.0)
-    assert moved.value > 1
-    assert score_psi(reference, []).note == "no rows"
-
-
-def test_psi_of_a_score_that_fills_other_bins_is_finite() -> None:
-    reference = Distribution("score", (0.0,), (100, 0, 0), -1.0, 0.0)
-    # 100.5, 0.5 against 0.5, 100.5 of 101
-    share = np.array([100.5, 0.5]) / 101
-    by_hand = float(((share[::-1] - share) * np.log(share[::-1] / share)).sum())
-    assert score_psi(reference, [1.0] * 100).value == pytest.approx(by_hand)
 
 
 def month_of(number: int, good: list[float], bad: list[float]) -> tuple[list[int], list[float], list[str]]:
@@ -110,35 +90,6 @@ def test_months_without_defaults_are_left_out_and_counted() -> None:
     assert found.note_zh == "3个月，另有1个月坏客户过少未计"
     assert gini_fall([0, 0], [1.0, 2.0], ["2026-01", "2026-02"], defaults=2, months=2).value is None
     assert gini_fall([], [], [], defaults=2, months=2).value is None
-
-
-def test_adverse_impact_by_hand() -> None:
-    group = pd.Series(["f"] * 10 + ["m"] * 10 + ["x"] + [None] * 4)
-    pds = [0.1] * 6 + [0.9] * 4 + [0.1] * 8 + [0.9] * 2 + [0.1] + [0.9] * 4  # 15 of 25 are safe
-    found = adverse_impact(group, pds, approval_rate=0.6, rows=10)
-    assert found.value == pytest.approx(0.6 / 0.8)
-    half = 1.959964 * np.sqrt(0.4 / 6 + 0.2 / 8)
-    assert (found.low, found.high) == (pytest.approx(0.75 * np.exp(-half)), pytest.approx(0.75 * np.exp(half)))
-    assert found.note == "approved: f 60.0% against m 80.0%; 5 applicants in no group or a small one"
-
-
-def test_adverse_impact_needs_two_groups_that_are_large_enough() -> None:
-    group = pd.Series(["f"] * 3 + ["m"] * 10)
-    found = adverse_impact(group, np.linspace(0, 1, 13), approval_rate=0.5, rows=5)
-    assert (found.value, found.note) == (None, "1 group(s) of at least 5 applicants, two are needed")
-    assert adverse_impact(pd.Series([], dtype=object), [], approval_rate=0.5, rows=2).value is None
-
-
-def test_a_group_of_whom_nobody_is_approved() -> None:
-    found = adverse_impact(pd.Series(["f", "f", "m", "m"]), [0.9, 0.9, 0.1, 0.1], approval_rate=0.5, rows=2)
-    assert (found.value, found.low) == (0.0, None)
-
-
-def test_age_bands_and_the_unknown_age() -> None:
-    bands = age_band(pd.Series([18.0, 34.99, 35.0, 54.0, 55.0, np.nan]))
-    assert bands.tolist()[:5] == ["under 25", "25-34", "35-44", "45-54", "55 and over"]
-    assert bands.isna().tolist() == [False] * 5 + [True]
-    assert age_band(pd.Series([None, None])).isna().all()
 
 
 def test_the_99th_percentile_of_few_times_is_open_above() -> None:

@@ -14,6 +14,8 @@ from data_contracts.errors import TrainingError
 from data_contracts.folder import write_tables
 from evaluation import metrics
 from evaluation.comparison import compare
+from evaluation.drift import psi
+from evaluation.fairness import fairness
 from evaluation.gate.declaration import Measuring, read_gate
 from evaluation.gate.measure import Judgeable, judgeable, measure, unmeasured
 from evaluation.gate.verdict import Evidence, Identity, judge
@@ -54,12 +56,16 @@ def test_on_its_own_folder_only_the_test_rows_count(two: Two, found: Judgeable, 
     assert facts["first"] <= facts["last"]
 
 
-def test_a_first_model_is_measured_by_itself(found: Judgeable, alone: Evidence) -> None:
+def test_a_first_model_is_measured_by_itself(two: Two, found: Judgeable, alone: Evidence) -> None:
     pd = expit(found.log_odds)
     assert alone.figures["auc"] == metrics.auc(found.rows.defaulted, pd)
     assert alone.figures["calibration_slope"] == metrics.calibration_line(found.rows.defaulted, pd)[0]
     assert alone.figures["calibration_error"] == metrics.ece(found.rows.defaulted, pd, seed=7)
     assert alone.figures["mean_pd_ratio"].value == pytest.approx(pd.mean() / found.rows.defaulted.mean())
+    assert alone.figures["score_psi"].value == psi(
+        two.challenger.reference.score.bins, two.challenger.reference.score.counts(found.log_odds)
+    )
+    assert alone.figures["score_psi"].low is not None
     assert alone.figures["additivity"].value < 1e-9
     assert alone.figures["additivity"].n == 30
     assert "A first model" in alone.absent["auc_difference"].en
@@ -117,9 +123,23 @@ def test_adverse_impact_where_the_attribute_is_known(
     assert evidence.figures["adverse_impact_age"] == alone.figures["adverse_impact_age"]
 
 
+def test_adverse_impact_is_that_of_fairness_at_the_gates_approval_rate(two: Two, found: Judgeable, alone) -> None:
+    pd = expit(found.log_odds)
+    told = two.folder.read("applications").set_index("application_id").loc[found.rows.features.index, ["gender"]]
+    cutoff = np.quantile(pd, 0.8, method="inverted_cdf")
+    (gender,) = fairness(found.rows.defaulted, pd, told, cutoff=cutoff, least_rows=20, seed=7)
+    figure = alone.figures["adverse_impact_gender"]
+    assert (figure.value, figure.low) == (gender.adverse_impact_ratio.value, gender.adverse_impact_ratio.low)
+    assert "approved: " in figure.note
+    assert "通过率：" in figure.note_zh
+
+
 def test_groups_that_are_too_small_cannot_be_computed(two: Two, found: Judgeable) -> None:
-    evidence = measure(two.challenger, found, two.folder, HOW.model_copy(update={"group_rows": 10**6}))
-    assert evidence.figures["adverse_impact_gender"].value is None
+    figures = measure(two.challenger, found, two.folder, HOW.model_copy(update={"group_rows": 10**6})).figures
+    figure = figures["adverse_impact_gender"]
+    assert figure.value is None
+    assert figure.note.startswith("fewer than two groups are large enough; ")
+    assert figure.note.endswith(f"{len(found.log_odds)} applicants in no group or a small one")
 
 
 def test_made_up_dates_have_no_months(two: Two, found: Judgeable) -> None:

@@ -10,7 +10,7 @@ import pytest
 from evaluation.gate.criteria import CRITERIA
 from evaluation.gate.declaration import Gate, declared_gate, read_gate
 from evaluation.gate.verdict import Evidence, Identity, Verdict, judge
-from evaluation.metrics import Metric
+from evaluation.metric import Metric
 from reporting.page import Text
 
 AT = datetime(2026, 7, 1, 9)
