@@ -15,7 +15,7 @@ from evaluation.protected import protected_uses
 from features.algebra import FeatureSet
 from features.sequences import EventSequences
 from training.bundle import Bundle, ScoreScale
-from training.estimator import Floats
+from training.estimator import Floats, Integers
 
 MOST_REASONS = 4
 
@@ -67,14 +67,16 @@ class ReasonWriter:
     def __init__(self, declared: FeatureSet, sources: Sequence[str], scale: ScoreScale) -> None:
         self._sources, self._scale = tuple(sources), scale
         protected = {name for use in protected_uses(declared) for name in use.read_by}
-        self._told = [feature.name not in protected for feature in declared.features] + [True] * len(sources)
+        self._told = np.array([name not in protected for name in declared.names] + [True] * len(sources))
         self._labels = [*declared.names, *(f"events:{source}" for source in sources)]
-        self._texts = [
-            *(_ReasonText(f.reason.code, f.reason_en, f.reason_zh) for f in declared.features),
-            *(_sequence_text(source) for source in sources),
-        ]
         groups = [feature.group for feature in declared.features]
-        self._unknown = [_UNKNOWN[group] for group in (*groups, *(TABLES[source].use.provider for source in sources))]
+        known = [_ReasonText(f.reason.code, f.reason_en, f.reason_zh) for f in declared.features]
+        known += [_sequence_text(source) for source in sources]
+        unknown = [_UNKNOWN[group] for group in (*groups, *(TABLES[source].use.provider for source in sources))]
+        # In the order of their codes, so that of equal weights the first code comes first.
+        self._texts = sorted({*known, *unknown}, key=lambda text: (text.code, text.en))
+        number = {text: at for at, text in enumerate(self._texts)}
+        self._known, self._unknown = (np.array([number[text] for text in texts]) for texts in (known, unknown))
 
     @classmethod
     def of(cls, bundle: Bundle) -> ReasonWriter:
@@ -105,28 +107,22 @@ class ReasonWriter:
 
     def _reasons(self, values: Floats, unknown: npt.NDArray[np.bool_], log_odds: float) -> list[Reason]:
         """Attributions that share a text are one reason; only what raises the risk in sum is told."""
-        sums: dict[_ReasonText, float] = {}
-        members: dict[_ReasonText, list[tuple[float, str]]] = {}
-        for at, (value, absent) in enumerate(zip(values.tolist(), unknown.tolist(), strict=True)):
-            if not self._told[at]:
-                continue
-            text = self._unknown[at] if absent else self._texts[at]
-            sums[text] = sums.get(text, 0.0) + value
-            if value > 0:
-                members.setdefault(text, []).append((-value, self._labels[at]))
-        adverse = sorted((-total, text.code, text) for text, total in sums.items() if total > 0)[:MOST_REASONS]
-        points = self._scale.points
-        return [
-            Reason(
-                code=text.code,
-                features=[label for _, label in sorted(members[text])],
-                zh=text.zh,
-                en=text.en,
-                log_odds=-minus_total,
-                points=float(points(log_odds + minus_total) - points(log_odds)),
-            )
-            for minus_total, _, text in adverse
-        ]
+        text = np.where(unknown, self._unknown, self._known)
+        sums = np.bincount(text, weights=values * self._told, minlength=len(self._texts))
+        strongest = np.argsort(-sums, kind="stable")[:MOST_REASONS]
+        return [self._reason(k, float(sums[k]), values, text, log_odds) for k in strongest.tolist() if sums[k] > 0]
+
+    def _reason(self, number: int, total: float, values: Floats, text: Integers, log_odds: float) -> Reason:
+        told, points = self._texts[number], self._scale.points
+        adverse = np.flatnonzero((text == number) & self._told & (values > 0)).tolist()
+        return Reason(
+            code=told.code,
+            features=[self._labels[at] for at in sorted(adverse, key=lambda at: (-values[at], self._labels[at]))],
+            zh=told.zh,
+            en=told.en,
+            log_odds=total,
+            points=float(points(log_odds - total) - points(log_odds)),
+        )
 
 
 def _sequence_text(source: str) -> _ReasonText:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.special import expit
 
 from data_contracts.messages import BundleName, FeatureSetName, Reason, ScoreRequest, Warned, parse_request
@@ -85,7 +84,6 @@ class Scorer:
         self.decision_point = bundle.decision_point
         self.bundle_name = BundleName(name=bundle.name, version=version, identity=bundle.identity)
         self.feature_set_name = FeatureSetName(name=bundle.feature_set.name, identity=bundle.feature_set.identity)
-        self._names = list(bundle.feature_set.names)
         self._plan = compile_plan(bundle.feature_set)
         self._explainer = Explainer.of(bundle)
         self._reasons = ReasonWriter.of(bundle)
@@ -96,10 +94,10 @@ class Scorer:
         """Score one applicant as of the request's `applied_at`."""
         records, as_of = request.records(), request.as_of
         features = self._plan.compute(request.application_record(), records, as_of)
-        frame = pd.DataFrame(features.reshape(1, -1), columns=self._names)
+        row = features.reshape(1, -1)
         length = self.bundle.sequence_length
         sequences = None if length is None else from_records(records, as_of, length)
-        parts = self._explainer(frame, sequences)
+        parts = self._explainer(row, sequences)
         log_odds = float(parts.log_odds[0])
         attributions = np.concatenate([parts.features[0], parts.sequences[0]])
         return Scored(
@@ -107,7 +105,7 @@ class Scorer:
             log_odds=log_odds,
             pd=float(expit(log_odds)),
             score=float(self.bundle.scale.points(log_odds)),
-            reasons=self._reasons.write(parts, frame, sequences)[0],
+            reasons=self._reasons.write(parts, row, sequences)[0],
             attributions=attributions,
             residual=float(parts.base + attributions.sum() - log_odds),
             warnings=[_missing(name) for name in request.missing_sources if name in self._used_tables],
