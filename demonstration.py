@@ -19,6 +19,7 @@ from workspace import Home
 
 SCORED_REQUESTS = 200
 _EXPERIMENTS = {"simulated": "simulated", "home-credit": "home_credit"}
+_APPROVER = "reviewer of the demo"
 _MARK = "summary.json"
 
 
@@ -77,10 +78,12 @@ def run(
     with steps("train", 0.24, 0.84) as step:
         trained = pipeline.train(experiment or declared.name, tables, home, report=report, progress=step.progress)
         step.rows = trained["rows"]["train"] + trained["rows"]["test"]
-    with steps("promote", 0.84, 0.85) as step:
-        step.rows = 0
-        promoted = pipeline.promote(trained["model"], home)
-    with steps("score-batch", 0.85, 0.9) as step:
+    with steps("gate and promote", 0.84, 0.88) as step:
+        judged = pipeline.gate(trained["model"], tables, home, progress=step.progress)
+        step.rows = judged["evidence"]["rows"]
+        if judged["passed"]:  # otherwise the first version answers as provisional champion
+            pipeline.promote(trained["model"], home, approver=_APPROVER)
+    with steps("score-batch", 0.88, 0.9) as step:
         step.rows = pipeline.score_batch(declared.name, tables, out / "scores.parquet", home, progress=step.progress)[
             "rows"
         ]
@@ -95,10 +98,15 @@ def run(
         "steps": steps.done,
         "seconds": round(sum(step["seconds"] for step in steps.done), 1),
         "model": {
-            "name": promoted["model"],
-            "aliases": promoted["aliases"],
+            "name": trained["model"],
+            "aliases": trained["aliases"],
             **{name: trained[name] for name in ("bundle_identity", "weights", "dropped", "rows")},
             **{name: trained[name] for name in ("auc", "auc_low", "auc_high", "ks", "brier", "additivity_error")},
+        },
+        "gate": {
+            "passed": judged["passed"],
+            "verdict_sha256": judged["verdict_sha256"],
+            "criteria": {one["criterion"]: one["result"] for one in judged["criteria"]},
         },
         "coverage": checked["coverage"],
         "answer": answer,

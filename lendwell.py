@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from commands import demo, features, records, serving, training
+from commands import demo, features, governance, records, serving, training
 from commands.terminal import flags
-from data_contracts.errors import LendwellError
+from data_contracts.errors import LendwellError, LendwellWarning
 
 app = typer.Typer(
     name="lendwell",
@@ -22,12 +23,13 @@ app = typer.Typer(
     help="The model lifecycle of a consumer lender: raw credit-bureau, consumption and repayment records in; a "
     "trained, explained, served and monitored champion out.",
     epilog="The way, step by step: [bold]simulate[/] or [bold]import[/] → validate → features → tune → train → "
-    "evaluate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command takes "
-    "--json (facts for machines on stdout) and --debug (tracebacks).",
+    "evaluate → gate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command "
+    "takes --json (facts for machines on stdout) and --debug (tracebacks).",
 )
-for room in (records, features, training, serving, demo):
+for room in (records, features, training, governance, serving, demo):
     app.add_typer(room.app)
 
+_formatwarning = warnings.formatwarning
 _UsageError: Any = typer.BadParameter.__mro__[2]  # the root of its usage errors, which Typer does not export
 
 
@@ -46,6 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = [word for word in given if word in ("--json", "--debug")]
     rest = [word for word in given if word not in ("--json", "--debug")]
     flags.update(json="--json" in asked, debug="--debug" in asked)
+    warnings.formatwarning = _formatted
     try:
         sys.exit(app(args=[*asked, *rest], prog_name="lendwell", standalone_mode=not flags["json"]))
     except _UsageError as fault:  # with --json only; otherwise Typer prints it in its own form
@@ -57,6 +60,13 @@ def main(words: Sequence[str] | None = None) -> None:
         _fail(
             LendwellError(f"{fault.strerror or fault}{place}. Nothing was left half-written; mend it and try again."), 1
         )
+
+
+def _formatted(message: Warning | str, category: type[Warning], *place: Any, **line: Any) -> str:
+    """A warning of ours as people read it; where it was raised is told of others only."""
+    if issubclass(category, LendwellWarning):
+        return f"Warning: {message}\n"
+    return _formatwarning(message, category, *place, **line)
 
 
 def _fail(fault: LendwellError, code: int) -> None:

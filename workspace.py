@@ -13,6 +13,7 @@ from data_contracts.folder import TableFolder
 from data_contracts.tables import TABLES
 
 if TYPE_CHECKING:
+    from training.model_register import ModelRegister
     from training.registry import Registry
 
 _holding: set[str] = set()  # identities of folders whose contracts were seen to hold: the demo checks its own once
@@ -20,7 +21,7 @@ _holding: set[str] = set()  # identities of folders whose contracts were seen to
 
 @dataclass(frozen=True)
 class Home:
-    """Where runs, registry and decision log lie.
+    """Where runs, registry, model register and decision log lie.
 
     Parameters
     ----------
@@ -29,12 +30,16 @@ class Home:
     tracking_uri, log_url, tuning_url : str, optional
         MLflow's store, the decision log and the studies of searches; SQLite files in the folder by default, PostgreSQL
         by URL.
+    register_url : str, optional
+        The model register; where it is not given, the database of `tracking_uri` if that is PostgreSQL, else a SQLite
+        file in the folder.
     """
 
     path: Path
     tracking_uri: str | None = None
     log_url: str | None = None
     tuning_url: str | None = None
+    register_url: str | None = None
 
     def registry(self) -> Registry:
         """Open runs and registry."""
@@ -43,6 +48,17 @@ class Home:
         self._require_folder()
         uri = self.tracking_uri or f"sqlite:///{self.path.resolve() / 'mlflow.db'}"
         return Registry(uri, self.path / "artifacts")
+
+    def register(self) -> ModelRegister:
+        """Open the model register."""
+        from training.model_register import ModelRegister
+
+        shared = self.tracking_uri if (self.tracking_uri or "").startswith("postgres") else None
+        if url := self.register_url or shared:
+            return ModelRegister(url)
+        self._require_folder()
+        self.path.mkdir(parents=True, exist_ok=True)
+        return ModelRegister(f"sqlite:///{self.path.resolve() / 'register.db'}")
 
     @property
     def log(self) -> str:

@@ -33,6 +33,13 @@ TuningUrl = Annotated[
         "--storage", envvar="LENDWELL_TUNING_URL", help="Studies of searches, if not SQLite in --home: postgresql://..."
     ),
 ]
+RegisterUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LENDWELL_REGISTER_URL",
+        help="Model register, if not in the PostgreSQL of --tracking-uri or SQLite in --home: postgresql://...",
+    ),
+]
 RequestLogPath = Annotated[
     Path | None,
     typer.Option("--request-log", envvar="LENDWELL_REQUEST_LOG", help="Folder of kept requests, if not in --home."),
@@ -42,9 +49,13 @@ HOME = Path(".lendwell")
 
 
 def home_at(
-    path: Path, tracking_uri: str | None = None, log_url: str | None = None, tuning_url: str | None = None
+    path: Path,
+    tracking_uri: str | None = None,
+    log_url: str | None = None,
+    tuning_url: str | None = None,
+    register_url: str | None = None,
 ) -> Home:
     """Where a command's runs, registry and logs lie."""
     from workspace import Home
 
-    return Home(path, tracking_uri, log_url, tuning_url)
+    return Home(path, tracking_uri, log_url, tuning_url, register_url)

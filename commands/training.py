@@ -1,4 +1,4 @@
-"""Commands that make and judge models: tune, train, evaluate, compare, promote."""
+"""Commands that make and judge models: tune, train, evaluate, compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import HOME, Data, HomePath, Model, TrackingUri, TuningUrl, home_at
+from commands.options import HOME, Data, HomePath, Model, RegisterUrl, TrackingUri, TuningUrl, home_at
 from commands.terminal import goes_on, progress_bar, tell
 
 app = typer.Typer()
@@ -40,17 +40,22 @@ def train(
     experiment: Annotated[str, typer.Argument(help="Name of an experiment, or path of its TOML.")],
     data: Data,
     report: Annotated[Path | None, typer.Option(help="Write the reviewer's report here, too.")] = None,
+    author: Annotated[
+        str | None,
+        typer.Option(envvar="LENDWELL_AUTHOR", help="Who answers for it, if not the account that runs this."),
+    ] = None,
     home: HomePath = HOME,
     tracking_uri: TrackingUri = None,
     storage: TuningUrl = None,
+    register_url: RegisterUrl = None,
 ) -> None:
-    """Train, measure and register a bundle: the first of its name becomes champion, a later one challenger."""
+    """Train, measure and register a bundle: the first of its name is provisional champion, a later one challenger."""
     import pipeline
 
     with progress_bar() as progress:
-        place = home_at(home, tracking_uri, tuning_url=storage)
+        place = home_at(home, tracking_uri, tuning_url=storage, register_url=register_url)
         with goes_on():
-            facts = pipeline.train(experiment, data, place, report=report, progress=progress)
+            facts = pipeline.train(experiment, data, place, report=report, author=author, progress=progress)
     tell(facts)
 
 
@@ -94,15 +99,3 @@ def compare(
             progress=progress,
         )  # fmt: skip
     tell(facts)
-
-
-@app.command(epilog="Example: [bold]lendwell promote simulated/2[/]")
-def promote(
-    model: Annotated[str, typer.Argument(help="NAME/VERSION or NAME@ALIAS.")],
-    home: HomePath = HOME,
-    tracking_uri: TrackingUri = None,
-) -> None:
-    """Make a version the champion, after checking every byte of its bundle."""
-    import pipeline
-
-    tell(pipeline.promote(model, home_at(home, tracking_uri)))

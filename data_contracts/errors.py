@@ -10,7 +10,8 @@ LendwellError
 ├── BundleError         a bundle is incomplete, changed or of an unknown version
 └── ServiceError        the endpoint or the decision log cannot be reached or started
 
-Each carries the exit code of the command line; a message names the cause and the way out.
+Each carries the exit code of the command line; a message names the cause and the way out. So does a
+`LendwellWarning`, after which the work goes on.
 """
 
 from __future__ import annotations
@@ -68,3 +69,7 @@ class ServiceError(LendwellError):
     """The endpoint or the decision log cannot be started or reached."""
 
     exit_code = 5
+
+
+class LendwellWarning(UserWarning):
+    """What a user should know and can mend, though the work goes on."""

@@ -1,4 +1,4 @@
-"""One writer at a time in a folder of canonical tables, and nothing left of one that was killed."""
+"""One writer at a time in a folder, first of all one of canonical tables, and nothing left of one that was killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from data_contracts.errors import SourceError
+from data_contracts.errors import LendwellError, SourceError
 
 LOCK = ".lock"
 MANIFEST = "lender.json"
@@ -30,7 +30,10 @@ def alone_in(folder: Path) -> Iterator[None]:
         Where another process holds the folder.
     """
     made = not folder.exists()
-    held = _take(folder)
+    busy = SourceError(
+        f"Something else is being written into {folder} right now. Wait until it has ended, then try again."
+    )
+    held = hold(folder / LOCK, busy)
     try:
         yield
     finally:
@@ -60,20 +63,22 @@ def is_unfinished(folder: Path) -> bool:
     return all(place.name in (LOCK, BATCHES) or place.name.endswith(".draft") for place in folder.iterdir())
 
 
-def _take(folder: Path) -> int:
+def hold(lock: Path, busy: LendwellError) -> int:
+    """Lock a file, made where there is none; raises `busy` where another process holds it.
+
+    The lock falls with the process, or when the descriptor that is returned is closed. Remove the file before that.
+    """
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # the one before took the folder or its lock away just now
-            held = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(held), (folder / LOCK).stat()):
+                if os.path.samestat(os.fstat(held), lock.stat()):
                     return held
             except BlockingIOError as fault:
                 os.close(held)
-                raise SourceError(
-                    f"Something else is being written into {folder} right now. Wait until it has ended, then try again."
-                ) from fault
+                raise busy from fault
             except BaseException:
                 os.close(held)
                 raise

@@ -124,7 +124,7 @@ def compare(
             progress(f"comparison: {('champion', 'challenger')[at]}", 0.05 + 0.4 * at)
         key = ruling.model_dump_json(include=_ROWS_DEPEND_ON)
         if key not in made:
-            rows = prepare_for(ruling, folder, divided=any(own))
+            rows = prepare_for(ruling, folder, divided=any(own), refused=True)
             made[key] = rows, refused_rows(ruling, folder, rows)
         scored.append(_scored(bundle, *made[key], any(own)))
     if not scored[0].granted.index.equals(scored[1].granted.index):

@@ -129,7 +129,7 @@ def without_sources(
     order = features.index.sort_values().get_indexer(features.index)
     found = []
     with tempfile.TemporaryDirectory() as place:
-        scored = _folder_of(folder, features.index, Path(place))
+        scored = folder_of(folder, features.index, Path(place))
         for provider in PROVIDERS:
             tables = {name for name in looked_at if TABLES[name].use.provider == provider}
             if not tables:
@@ -184,8 +184,8 @@ def compare(y: npt.ArrayLike, given: npt.ArrayLike, pd: npt.ArrayLike, *, seed: 
     )
 
 
-def _folder_of(folder: TableFolder, applications: pandas.Index, place: Path) -> TableFolder:
-    """The folder with these applications alone: histories of a few need not wait for those of all."""
+def folder_of(folder: TableFolder, applications: pandas.Index, place: Path) -> TableFolder:
+    """The folder with these applications alone, kept in `place`: histories of a few need not wait for those of all."""
     rows = folder.read_arrow("applications")
     rows = rows.filter(pc.is_in(rows["application_id"], pa.array(applications.to_numpy(), pa.string())))
     pq.write_table(rows, place / "applications.parquet")

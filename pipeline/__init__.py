@@ -6,18 +6,23 @@ for each room that the steps lead through; libraries are imported by the step th
 
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
+from pipeline.governance import gate, promote, register, retire, rollback
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
-from pipeline.training import observe, promote, train, tune
+from pipeline.training import observe, train, tune
 
 __all__ = [
     "audit_features",
     "compare",
     "evaluate_model",
     "explain_features",
+    "gate",
     "monitor",
     "monitor_parity",
     "observe",
     "promote",
+    "register",
+    "retire",
+    "rollback",
     "score",
     "score_batch",
     "serve",

@@ -22,6 +22,7 @@ def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Prog
     require_file(out)
     folder = with_columns(opened(data))
     bundle, registered = home.registry().load(model)
+    registered.require_in_use()
     matrix = batch.compute(folder, bundle.feature_set, progress=progress)
     background = bundle.background_sequences
     events = None if background is None else sequences.from_folder(folder, background.source.shape[1])
@@ -68,6 +69,7 @@ def score(
     from serving.scorer import Scorer
 
     bundle, registered = home.registry().load(model)
+    registered.require_in_use()
     scored = Scorer(bundle, registered.version).score(asked)
     return {
         "model": registered.label,
@@ -88,7 +90,7 @@ def serve(
 
     launch.require_free(host, port)
     registry = home.registry()
-    chosen = registry.find(model)
+    chosen = registry.find(model).require_in_use()
     with tempfile.TemporaryDirectory(prefix="lendwell-serving-") as folder:
         bundle = registry.download(chosen, Path(folder) / "bundle")
         return launch.serve(

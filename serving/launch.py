@@ -128,7 +128,7 @@ def _started(
     """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
     from serving.decision_log import DecisionLog
     from serving.request_log import open_request_log
-    from training.bundle import verify
+    from training.manifest import verify
 
     require_free(host, port)
     verify(bundle_path)

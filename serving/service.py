@@ -60,7 +60,7 @@ class ScoringService:
         """Fetch and verify the bundle once, before BentoML starts a worker that it would start again and again."""
         try:
             if not os.environ.get("LENDWELL_CHECKED"):  # by `serving.launch`, which has seen to it
-                from training.bundle import verify
+                from training.manifest import verify
 
                 os.environ["LENDWELL_BUNDLE"] = str(_bundle_path())
                 verify(_bundle_path())

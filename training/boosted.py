@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost
 
+from data_contracts.errors import LendwellWarning
 from training.estimator import (
     FitError,
     Floats,
@@ -24,6 +26,10 @@ from training.estimator import (
 from training.forest_kernel import Forest, forest_of, walk
 
 _LARGEST = float(np.finfo(np.float32).max)
+
+
+class NoSplitWarning(LendwellWarning):
+    """No tree of the boosted part found a split, so that it tells nobody apart."""
 
 
 class BoostedClassifier(RowClassifier):
@@ -126,6 +132,11 @@ class BoostedClassifier(RowClassifier):
         ------
         FitError
             One class only, too few rows, infinite values, or a risk direction for an unknown feature.
+
+        Warns
+        -----
+        NoSplitWarning
+            No tree found a split: every row gets the same PD.
         """
         rows, labels = self._start_fit(X, y)
         each = checked_weights(sample_weight, labels)
@@ -139,6 +150,8 @@ class BoostedClassifier(RowClassifier):
             ]
         )
         self.forest_ = forest_of(self.booster_)
+        if not self.booster_.get_score(importance_type="weight"):
+            warnings.warn(NoSplitWarning(self._why_no_split(rows, labels, each)), stacklevel=2)
         return self
 
     def log_odds(self, X: Any) -> Floats:
@@ -196,6 +209,21 @@ class BoostedClassifier(RowClassifier):
         )
         self.history_.append(judged["held"]["logloss"])
         return int(booster.best_iteration) + 1
+
+    def _why_no_split(self, rows: Floats, labels: Integers, each: Floats | None) -> str:
+        share = float(np.average(labels, weights=each))
+        held = share * (1.0 - share) * (len(labels) if each is None else float(each.sum())) * self.subsample
+        absent = np.isnan(rows).mean(axis=0)
+        if not ((np.fmin.reduce(rows) < np.fmax.reduce(rows)) | ((absent > 0) & (absent < 1))).any():
+            why = "no feature varies. Look at how the features were made"
+        elif held < 2.0 * self.min_child_weight:
+            why = (
+                f"each side of a split must hold min_child_weight={self.min_child_weight:g} in the sum of p * (1 - p), "
+                "and the rows hold too little of it for two. Lower min_child_weight, or bring more rows"
+            )
+        else:
+            why = "none gains what gamma, reg_alpha and reg_lambda ask for. Look at features and target, or lower them"
+        return f"XGBoost found no split, so that every row gets the same PD: {why}."
 
     def _training_params(self) -> dict[str, Any]:
         given = self.get_params(deep=False)

@@ -19,11 +19,10 @@ from features.sets import feature_set
 from training.boosted import BoostedClassifier
 from training.experiment import Scale
 from training.hybrid import HybridClassifier
+from training.manifest import FORMAT, MANIFEST, bundle_files, verify
 from training.reference import Reference
 from training.tree_attribution import TreeAttribution
 
-FORMAT = 3
-MANIFEST = "manifest.json"
 _TREES = "trees.safetensors"
 
 
@@ -118,7 +117,7 @@ class Bundle:
             "name": self.name,
             "decision_point": self.decision_point,
             "feature_set": {"name": self.feature_set.name, "identity": self.feature_set.identity},
-            "files": {name: file_sha256(folder / name) for name in _files(folder)},
+            "files": {name: file_sha256(folder / name) for name in bundle_files(folder)},
         }
         _write_json(folder / MANIFEST, manifest)
         return replace(self, identity=file_sha256(folder / MANIFEST), trees=trees)
@@ -159,38 +158,6 @@ class Bundle:
             identity=file_sha256(folder / MANIFEST),
             trees=TreeAttribution.load(folder / _TREES) if (folder / _TREES).is_file() else None,
         )
-
-
-def verify(folder: Path) -> dict[str, Any]:
-    """Check every byte of a bundle and return its manifest; `BundleError` names the first file at fault."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}.")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version, bundle, files = manifest["format"], manifest["name"], dict(manifest["files"])
-        _ = manifest["decision_point"], manifest["feature_set"]["name"], manifest["feature_set"]["identity"]
-    except (ValueError, KeyError, TypeError) as fault:
-        raise BundleError(f"{path} cannot be read. Restore the file, or train anew.") from fault
-    if version != FORMAT:
-        raise BundleError(f"The bundle {bundle} has format {version}; this version of Lendwell reads {FORMAT}.")
-    present = _files(folder)
-    for name in sorted({*files, *present}):
-        if name not in files:
-            raise BundleError(f"The bundle {bundle} holds {name}, which its manifest does not name.")
-        if name not in present:
-            raise BundleError(f"The bundle {bundle} lacks {name}. Restore the file, or train anew.")
-        if file_sha256(folder / name) != files[name]:
-            raise BundleError(
-                f"The bundle {bundle} was changed: {name} does not have the SHA-256 of its manifest. "
-                "Restore the file, or train anew."
-            )
-    return manifest
-
-
-def _files(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) != MANIFEST)
 
 
 def _write_json(path: Path, value: Any) -> None:

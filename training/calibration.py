@@ -91,11 +91,13 @@ class IsotonicCalibrator:
     def fit(cls, log_odds: Floats, y: Integers, sample_weight: Floats | None = None) -> IsotonicCalibrator:
         """Fit by the pool-adjacent-violators algorithm; shares of 0 and 1 are held half a loan away from the edge."""
         order = np.argsort(log_odds, kind="stable")
+        each = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        order = order[each[order] > 0]  # what weighs nothing has no share of its own
+        each = each[order]
         z, unique = np.unique(np.asarray(log_odds, dtype=np.float64)[order], return_inverse=True)
-        each = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[order]
         rows = np.bincount(unique, weights=each)
         share = isotonic_regression(np.bincount(unique, weights=each * y[order]) / rows, sample_weight=rows)
-        edge = 1.0 / (2.0 * len(y))
+        edge = 1.0 / (2.0 * len(order))
         levels, step = np.unique(np.clip(share, edge, 1.0 - edge), return_inverse=True)
         middle = np.bincount(step, weights=z * rows) / np.bincount(step, weights=rows)
         return cls(tuple(middle.tolist()), tuple(np.log(levels / (1.0 - levels)).tolist()))
@@ -124,7 +126,8 @@ def choose_calibrator(
 ) -> CalibratorChoice:
     """Choose among Platt, beta and isotonic by out-of-fold log loss; of equals the simplest wins.
 
-    With fewer than 200 rows of either class only Platt is fitted: what more freedom gains there is noise.
+    With fewer than 200 rows of either class only Platt is fitted: what more freedom gains there is noise. Rows count by
+    their weight, the heaviest as one: a refused application that stands twice, as part bad and part good, is one.
 
     Parameters
     ----------
@@ -154,7 +157,8 @@ def choose_calibrator(
     log_odds, y = np.asarray(log_odds, dtype=np.float64), np.asarray(y, dtype=np.int64)
     if not np.isfinite(log_odds).all():
         raise FitError("log-odds to calibrate must be finite")
-    few = min(int(y.sum()), int((1 - y).sum())) < _ENOUGH_TO_CHOOSE
+    counted = np.ones(len(y)) if sample_weight is None else sample_weight / np.max(sample_weight)
+    few = min(float(counted @ y), float(counted @ (1 - y))) < _ENOUGH_TO_CHOOSE
     candidates = {kind: fitted for kind, fitted in CALIBRATORS.items() if kind == "platt" or not few}
     unseen = {kind: np.empty(len(y)) for kind in candidates}
     for train, test in class_folds(y, n_folds, seed, groups, use="choosing the calibrator"):

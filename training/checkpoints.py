@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from data_contracts.errors import TrainingError
+from data_contracts.locking import hold
 from training.estimator import FORMAT, json_values, read_json, write_json
 
 Part = TypeVar("Part", bound=Any)
+
+
+@contextmanager
+def held(folder: Path, experiment: str) -> Iterator[Path]:
+    """Hold the folder of a training's parts, so that the same training is not begun a second time beside it.
+
+    Raises
+    ------
+    TrainingError
+        Where another process holds it.
+    """
+    busy = TrainingError(
+        f"Another process trains {experiment} on these tables right now. Wait until it has ended; if it breaks off, "
+        "the same command goes on from what it has done."
+    )
+    lock = folder.with_name(folder.name + ".lock")
+    descriptor = hold(lock, busy)
+    try:
+        yield folder
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+        with suppress(OSError):  # parts, or trainings of others, may be there
+            folder.parent.rmdir()
 
 
 class Checkpoints:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -19,11 +20,13 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from data_contracts.errors import TrainingError
+from training.parameters import value_faults
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 FORMAT = 2
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class FitError(TrainingError, ValueError):
@@ -65,35 +68,39 @@ class RowClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def _start_fit(self, X: Any, y: Any) -> tuple[Floats, Integers]:
-        """Check the training rows, remember their names and classes, give back numbers and 0/1."""
+        """Check parameters and training rows, remember names and classes, give back numbers and 0/1."""
+        require_values(self)
         _refuse_infinite(X)
         try:
             rows, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
             check_classification_targets(labels)
         except ValueError as error:
-            raise FitError(str(error)) from error
+            raise FitError(_with_way_out(error, X)) from error
         self.classes_, binary = binary_labels(labels)
-        return rows, binary
+        return _in_single_range(rows), binary
 
     def _rows(self, X: Any) -> Floats:
         """Check rows to be scored: the features of the fit in their order, nothing infinite."""
         check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        if names is not None and hasattr(X, "columns") and np.array_equal(np.asarray(X.columns, dtype=object), names):
-            X = X.to_numpy(dtype=np.float64)
-        # A float64 matrix of the right width is what serving hands over for each request: this is all that is checked.
-        if (
-            type(X) is np.ndarray
-            and X.dtype == np.float64
-            and X.ndim == 2
-            and X.shape[1] == self.n_features_in_
-            and len(X)
-        ):
-            if np.isinf(X).any():
-                _refuse_infinite(X, names)
-            return X
-        _refuse_infinite(X)
-        return validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")  # type: ignore[no-any-return]
+        names, rows = getattr(self, "feature_names_in_", None), X
+        try:
+            if names is not None and hasattr(X, "columns") and list(X.columns) == names.tolist():
+                rows = X.to_numpy(dtype=np.float64)
+            # Serving hands a float64 matrix of the right width over for each request: only its range is checked.
+            if (
+                type(rows) is not np.ndarray
+                or rows.dtype != np.float64
+                or rows.ndim != 2
+                or rows.shape[1] != self.n_features_in_
+                or not len(rows)
+            ):
+                _refuse_infinite(X)
+                rows = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        except FitError:
+            raise
+        except ValueError as error:
+            raise FitError(_with_way_out(error, X, names)) from error
+        return _in_single_range(rows, names)
 
     def _names(self) -> list[str]:
         """Names of the features, `x0, x1, ...` where the fit had none."""
@@ -183,6 +190,8 @@ def class_folds(
     """
     if groups is not None and len(groups) != len(y):
         raise FitError(f"groups has {len(groups)} entries for {len(y)} rows; give one per row")
+    if groups is not None and pd.isna(np.asarray(groups)).any():
+        raise FitError(f"groups is missing in {int(pd.isna(np.asarray(groups)).sum())} rows; give one per row")
     units = [len(np.unique(np.asarray(groups)[y == k])) if groups is not None else int((y == k).sum()) for k in (0, 1)]
     if min(units) < least:
         counted = "groups" if groups is not None else "rows"
@@ -236,6 +245,56 @@ def read_json(path: Path) -> dict[str, Any]:
     if content.get("format") != FORMAT:
         raise BundleError(f"{path.name} has format {content.get('format')!r}, this version reads {FORMAT}; train again")
     return content
+
+
+def require_values(estimator: BaseEstimator) -> None:
+    """Refuse parameters whose values make no sense; `FitError` lists every one."""
+    faults = value_faults(estimator.get_params(deep=False))
+    if faults:
+        raise FitError(f"{type(estimator).__name__}: {'; '.join(faults)}")
+
+
+def _in_single_range(rows: Floats, names: Any = None) -> Floats:
+    """Rows within the range of single precision, in which the parts hold them; infinite ones are refused."""
+    if np.fmax.reduce(rows, axis=None) <= _LARGEST and np.fmin.reduce(rows, axis=None) >= -_LARGEST:
+        return rows
+    _refuse_infinite(rows, names)
+    return np.clip(rows, -_LARGEST, _LARGEST)
+
+
+def _with_way_out(error: ValueError, X: Any, names: Any = None) -> str:
+    """What scikit-learn says of a table, and which columns are meant and what to give instead."""
+    told = str(error).strip()
+    columns = list(X.columns) if hasattr(X, "columns") else []
+    if columns and names is not None and columns != list(names):
+        way_out = "Give the columns of the fit in their order: X[list(model.feature_names_in_)]."
+        return f"{told}\n{way_out}{_moved(columns, names)}"
+    text = [f"{name} ({value!r})" for name, value in _first_texts(X).items()]
+    if text:
+        return (
+            f"{told}; X holds text in {', '.join(text[:5])}{', ...' if len(text) > 5 else ''}. Features are numbers: "
+            "give a column of 0 and 1 for each category instead."
+        )
+    return told
+
+
+def _moved(columns: list[Any], names: Any) -> str:
+    """Which column is the first out of place, where none is new and none is lacking."""
+    if len(columns) != len(names) or set(columns) != set(names):
+        return ""
+    place = next(k for k, name in enumerate(columns) if name != names[k])
+    return f" Column {place} is {columns[place]!r} and was {names[place]!r}."
+
+
+def _first_texts(X: Any) -> dict[Any, Any]:
+    """The first value that is no number, by column of a frame."""
+    found = {}
+    for name, column in X.items() if hasattr(X, "columns") and X.columns.is_unique else ():
+        known = column.dropna().astype(object)
+        wrong = known[pd.to_numeric(known, errors="coerce").isna()]
+        if len(wrong):
+            found[name] = wrong.iloc[0]
+    return found
 
 
 def _refuse_infinite(X: Any, names: Any = None) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_contracts.errors import DeclarationError
+from training.parameters import value_faults
 
 
 class _Section(BaseModel):
@@ -114,7 +115,7 @@ class Tuning(_Section):
 
 
 class Experiment(_Section):
-    """One experiment: data's target and split, features, the hybrid's parts, its search and its score.
+    """One experiment: data's target and split, features, the hybrid's parts, its search, its score and its gate.
 
     Examples
     --------
@@ -140,6 +141,7 @@ class Experiment(_Section):
     sequence_net: dict[str, Any] = {}
     tuning: Tuning = Tuning()
     rejects: Rejects = Rejects()
+    gate: str = Field(default="default", min_length=1)
     text: str = Field(default="", exclude=True, repr=False)
 
     @model_validator(mode="after")
@@ -224,6 +226,8 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
                 faults.append(f"{part}.{name}: {_unknown(name, known)}")
             elif not _fits(value, known[name]):
                 faults.append(f"{part}.{name}: {value!r} is no {type(known[name]).__name__}")
+            else:
+                faults += [f"{part}.{fault}" for fault in value_faults({name: value})]
     target = declared.get("target", {})
     if isinstance(target, Mapping):
         faults += [f"target.{fault}" for fault in _target_faults(target)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from features.sequences import EventSequences
-from training.boosted import BoostedClassifier
+from training.boosted import BoostedClassifier, NoSplitWarning
 from training.calibration import (
     Calibrator,
     calibrator_from_json,
@@ -37,6 +38,7 @@ from training.estimator import (
     json_values,
     probabilities,
     read_json,
+    require_values,
     write_json,
 )
 from training.sequence_net import SequenceNetClassifier
@@ -50,7 +52,9 @@ PARTS: dict[str, type[Part]] = {
     "sequence_net": SequenceNetClassifier,
 }
 LEAST_WEIGHT = 0.02
+_TELLS_NOBODY_APART = "it adds nothing, as it tells nobody apart: it needs more rows, or other parameters"
 _MANY = 2000  # rows from which a second thread is worth its start
+_ROWS_AT_ONCE = 1024  # what the nets take at once; so few that no thread waits long for the other at the end
 
 
 class HybridClassifier(RowClassifier):
@@ -67,7 +71,7 @@ class HybridClassifier(RowClassifier):
     random_state : int, default 0
         Seed of the folds; the parts have seeds of their own.
     n_jobs : int, default 2
-        2 trains trees and nets side by side and scores many rows in two halves, 1 does one after the other; the model
+        2 trains trees and nets side by side and scores many rows on two threads, 1 does one after the other; the model
         and its answers are the same.
 
     Attributes
@@ -202,16 +206,17 @@ class HybridClassifier(RowClassifier):
         rows = self._rows(X)
         if sequences is not None and len(sequences) != len(rows):
             raise FitError(f"there are {len(sequences)} sequences for {len(rows)} rows; give one per row")
+
+        def score(some: Integers) -> dict[str, Floats]:
+            table = np.ascontiguousarray(rows[some[0] : some[-1] + 1])
+            events = None if sequences is None else sequences.take(some)
+            return {name: _part_log_odds(part, table, events) for name, part in self.parts_.items()}
+
         if self.n_jobs == 1 or len(rows) < _MANY:
-            return {name: _part_log_odds(part, rows, sequences) for name, part in self.parts_.items()}
-
-        def score(half: Integers) -> dict[str, Floats]:
-            events = None if sequences is None else sequences.take(half)
-            return {name: _part_log_odds(part, rows[half], events) for name, part in self.parts_.items()}
-
+            return score(np.arange(len(rows)))
         with ThreadPoolExecutor(2) as pool:
-            first, second = pool.map(score, np.array_split(np.arange(len(rows)), 2))
-        return {name: np.concatenate([first[name], second[name]]) for name in self.parts_}
+            found = list(pool.map(score, np.array_split(np.arange(len(rows)), -(-len(rows) // _ROWS_AT_ONCE))))
+        return {name: np.concatenate([some[name] for some in found]) for name in self.parts_}
 
     def log_odds(self, X: Any, sequences: EventSequences | None = None) -> Floats:
         """Calibrated log-odds of the bad class, float64, shape (n,)."""
@@ -294,6 +299,7 @@ class HybridClassifier(RowClassifier):
                 self.dropped_[name] = "no sequences were given"
                 continue
             tried[name] = default() if part == "default" else part
+            require_values(tried[name])
         if not tried:
             raise FitError("no part is left to train; give at least boosted or tabular_net")
         return tried
@@ -316,7 +322,9 @@ class HybridClassifier(RowClassifier):
             out[name][folds[fold][1]] = _part_log_odds(fitted, test.table, test.sequences)
             step(1.0)
 
-        self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried], steps)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoSplitWarning)  # what holds for a fold is told once, by `dropped_`
+            self._side_by_side(fit_fold, [(name, fold) for fold in range(len(folds)) for name in tried], steps)
         return pd.DataFrame(out)
 
     def _side_by_side(self, fit: Callable[..., Any], tasks: list[tuple[Any, ...]], steps: _Steps) -> list[Any]:
@@ -342,8 +350,10 @@ class HybridClassifier(RowClassifier):
     def _blend(self, labels: Integers, each: Floats | None = None) -> None:
         """Fit weights and intercept; while a part counts for nothing, drop the weakest and fit again."""
         parts = self.oof_log_odds_
-        kept = list(parts.columns)
-        self.weights_ = dict.fromkeys(kept, 0.0)
+        self.weights_ = dict.fromkeys(parts.columns, 0.0)
+        # A part that answers each fold with one number has no weight that means anything.
+        kept = [name for name in self.weights_ if parts[name].nunique() > self.n_folds] or list(self.weights_)
+        self.dropped_ |= {name: _TELLS_NOBODY_APART for name in self.weights_ if name not in kept}
         weights, self.intercept_ = fit_log_odds(parts[kept].to_numpy(), labels, each)
         while len(kept) > 1 and min(weights) < LEAST_WEIGHT:
             # Where nothing predicts, all weights are 0: then the part that is most wrong goes first.

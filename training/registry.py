@@ -6,43 +6,54 @@ import logging
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contracts.errors import BundleError, LendwellError, RegistryError
+from data_contracts.errors import BundleError, RegistryError
 from data_contracts.folder import file_sha256
-from training.bundle import MANIFEST, Bundle, verify
+from training.manifest import MANIFEST, verify
+from training.store import MOST_TEXT, probe, reported, with_driver
+from training.workers import is_gone, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from training.bundle import Bundle
+
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 BUNDLE = "bundle"
-_MOST_TEXT = 500
+_RETIRED = "retired"
+_MARK = "model_register."
 _METRICS_AT_ONCE = 1000
 _PARAMS_AT_ONCE = 100
-_PATIENCE_SECONDS = 10.0
+_WORKER = "worker"
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A version in the registry: its name, number, the aliases it has and the run it came from."""
+    """A version in the registry: its name, number, aliases, the run it came from, and why it was retired if it was."""
 
     name: str
     version: str
     aliases: tuple[str, ...]
     run_id: str | None
+    retired: str = ""
 
     @property
     def label(self) -> str:
         """`name/version`, as it is given on the command line."""
         return f"{self.name}/{self.version}"
+
+    def require_in_use(self) -> Registered:
+        """Return the version itself; `RegistryError` where it was retired: it answers nobody any more."""
+        if self.retired:
+            raise RegistryError(f"{self.label} was retired: {self.retired}. Name another version, or train anew.")
+        return self
 
 
 class Registry:
@@ -69,8 +80,8 @@ class Registry:
         self.artifacts = artifacts
         if self.tracking_uri.startswith("sqlite:///"):
             Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        with _reported(tracking_uri):
-            _probe(self.tracking_uri)
+        with reported(tracking_uri):
+            probe(self.tracking_uri)
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             logging.getLogger("alembic").setLevel(logging.WARNING)
             from mlflow import MlflowClient
@@ -115,10 +126,11 @@ class Registry:
         points = [Metric(name, float(value), 0, 0) for name, value in metrics.items()]
         for name, values in (curves or {}).items():
             points += [Metric(name, float(value), 0, step) for step, value in values.items()]
-        told = [Param(name, str(value)[:_MOST_TEXT]) for name, value in params.items()]
+        told = [Param(name, str(value)[:MOST_TEXT]) for name, value in params.items()]
         marks = [RunTag(name, value) for name, value in tags.items()]
-        with _reported(self.tracking_uri):
-            run = self.client.create_run(self._experiment(experiment), run_name=experiment)
+        with reported(self.tracking_uri):
+            worker = {_WORKER: this_process()}
+            run = self.client.create_run(self._experiment(experiment), tags=worker, run_name=experiment)
             run_id: str = run.info.run_id
             with self._broken_off_as_failed(run_id):
                 for some in _pieces(points, _METRICS_AT_ONCE):
@@ -135,9 +147,30 @@ class Registry:
             self.client.set_terminated(run_id, "FINISHED")
         return run_id
 
+    def end_what_was_left(self, experiment: str) -> list[str]:
+        """Mark the runs of an experiment, and their models, as failed whose process on this machine was killed.
+
+        Returns
+        -------
+        list of str
+            Ids of those runs. Runs of other machines go on, as nobody here can tell whether they do.
+        """
+        with reported(self.tracking_uri):
+            found = self.client.get_experiment_by_name(experiment)
+            if found is None:
+                return []
+            running = self.client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")
+            left = [run.info.run_id for run in running if is_gone(run.data.tags.get(_WORKER))]
+            for run_id in left:
+                for model in self.client.search_logged_models([found.experiment_id], f"source_run_id = '{run_id}'"):
+                    if str(model.status) == "PENDING":
+                        self.client.finalize_logged_model(model.model_id, "FAILED")
+                self.client.set_terminated(run_id, "FAILED")
+        return left
+
     def register(self, name: str, run_id: str) -> Registered:
         """Register the bundle of a finished run. The first of its name becomes champion, a later one challenger."""
-        with _reported(self.tracking_uri):
+        with reported(self.tracking_uri):
             run = self.client.get_run(run_id)
             models = [] if run.outputs is None else run.outputs.model_outputs
             if run.info.status != "FINISHED" or not models:
@@ -145,11 +178,11 @@ class Registry:
             logged = self.client.get_logged_model(models[0].model_id)
             if not self.client.search_registered_models(f"name = '{name}'"):
                 self.client.create_registered_model(name)
+            first = not self._versions(name)
             # Not `models:/ID`: MLflow would look that up in the store of the whole process, which may be another.
             place = str(logged.artifact_location)
             version = self.client.create_model_version(name, place, run_id, model_id=logged.model_id)
-            alias = CHALLENGER if self._alias(name, CHAMPION) else CHAMPION
-            self.client.set_registered_model_alias(name, alias, version.version)
+            self.client.set_registered_model_alias(name, CHAMPION if first else CHALLENGER, version.version)
         return self.find(f"{name}/{version.version}")
 
     def find(self, model: str) -> Registered:
@@ -162,12 +195,8 @@ class Registry:
         """
         name, _, alias = model.partition("@")
         name, _, version = name.partition("/")
-        with _reported(self.tracking_uri):
-            if not self.client.search_registered_models(f"name = '{_safe(name)}'"):
-                names = ", ".join(known.name for known in self.client.search_registered_models()) or "none"
-                raise RegistryError(
-                    f"The registry has no model {name!r} (it has: {names}). Train one with `lendwell train`."
-                )
+        with reported(self.tracking_uri):
+            self._require_model(name)
             version = version or self._alias(name, alias or CHAMPION) or ""
             if not version:
                 raise RegistryError(
@@ -181,22 +210,62 @@ class Registry:
             found = self.client.get_model_version(name, version)
             aliases = self.client.get_registered_model(name).aliases
         held = tuple(sorted(alias for alias, holder in aliases.items() if str(holder) == str(version)))
-        return Registered(name, str(found.version), held, found.run_id)
+        return Registered(name, str(found.version), held, found.run_id, str(found.tags.get(_RETIRED, "")))
 
-    def promote(self, model: str) -> Registered:
-        """Make a version the champion after checking every byte of its bundle."""
-        chosen = self.find(model)
+    def versions(self, name: str) -> list[str]:
+        """Numbers of a model's versions, the first one first; `RegistryError` where there is no such model."""
+        with reported(self.tracking_uri):
+            self._require_model(name)
+            return self._versions(name)
+
+    def identity(self, model: Registered) -> str:
+        """Identity of a version's bundle, after checking every byte of it."""
         with tempfile.TemporaryDirectory() as folder:
-            self.download(chosen, Path(folder) / "bundle")
-        with _reported(self.tracking_uri):
-            self.client.set_registered_model_alias(chosen.name, CHAMPION, chosen.version)
-            if self._alias(chosen.name, CHALLENGER) == chosen.version:
-                self.client.delete_registered_model_alias(chosen.name, CHALLENGER)
-        return self.find(chosen.label)
+            return file_sha256(self.download(model, Path(folder) / "bundle") / MANIFEST)
+
+    def follow(self, name: str, champion: str | None, retired: Mapping[str, str]) -> None:
+        """Make the registry say what the model register says: which version is champion, and which are retired and why.
+
+        A champion is challenger no more; a retired version has no alias.
+        """
+        with reported(self.tracking_uri):
+            held = {alias: str(version) for alias, version in self.client.get_registered_model(name).aliases.items()}
+            wanted = {
+                alias: version
+                for alias, version in held.items()
+                if version not in retired and alias != CHAMPION and (alias, version) != (CHALLENGER, champion)
+            }
+            if champion is not None:
+                wanted[CHAMPION] = champion
+                if held.get(CHAMPION) != champion:
+                    self.client.set_registered_model_alias(name, CHAMPION, champion)
+            for alias in sorted(held.keys() - wanted.keys()):
+                self.client.delete_registered_model_alias(name, alias)
+            for version, reason in retired.items():
+                self.client.set_model_version_tag(name, version, _RETIRED, reason)
+
+    def mark(self, name: str, position: int, sha256: str) -> None:
+        """Keep the hash of an entry of the model register, by which its removal is found; the first one stays."""
+        if position not in self.marks(name):  # a register that was begun anew must not pass for the old one
+            with reported(self.tracking_uri):
+                self.client.set_registered_model_tag(name, f"{_MARK}{position:06d}", sha256)
+
+    def marks(self, name: str) -> dict[int, str]:
+        """Hashes of entries of the model register by their position."""
+        with reported(self.tracking_uri):
+            tags = self.client.get_registered_model(name).tags
+        return {int(key.removeprefix(_MARK)): str(value) for key, value in tags.items() if key.startswith(_MARK)}
+
+    def run_tags(self, model: Registered) -> dict[str, str]:
+        """Tags of the run that a version came from; none where it came from no run."""
+        if model.run_id is None:
+            return {}
+        with reported(self.tracking_uri):
+            return dict(self.client.get_run(model.run_id).data.tags)
 
     def download(self, model: Registered, into: Path) -> Path:
         """Copy a version's bundle into a new folder and verify it."""
-        with _reported(self.tracking_uri):
+        with reported(self.tracking_uri):
             from mlflow.artifacts import download_artifacts
             from mlflow.exceptions import MlflowException
 
@@ -224,17 +293,37 @@ class Registry:
 
     def load(self, model: str) -> tuple[Bundle, Registered]:
         """Load `NAME`, `NAME@ALIAS` or `NAME/VERSION` as a verified bundle."""
+        from training.bundle import Bundle
+
         chosen = self.find(model)
         with tempfile.TemporaryDirectory() as folder:
             return Bundle.load(self.download(chosen, Path(folder) / "bundle")), chosen
 
-    def log_to_run(self, run_id: str, metrics: Mapping[str, float], artifacts: Mapping[str, Path]) -> None:
-        """Add measured figures and files to a run."""
-        with _reported(self.tracking_uri):
-            for name, value in metrics.items():
-                self.client.log_metric(run_id, name, float(value))
+    def log_to_run(
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        artifacts: Mapping[str, Path],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add measured figures, files and tags to a run."""
+        with reported(self.tracking_uri):
             for place, path in artifacts.items():
                 self.client.log_artifact(run_id, str(path), place)
+            for name, value in metrics.items():
+                self.client.log_metric(run_id, name, float(value))
+            for name, text in (tags or {}).items():
+                self.client.set_tag(run_id, name, text)
+
+    def read_from_run(self, run_id: str, path: str) -> bytes | None:
+        """Bytes of a file of a run, such as `gate/verdict.json`; None where there is none."""
+        with reported(self.tracking_uri), tempfile.TemporaryDirectory() as folder:
+            from mlflow.exceptions import MlflowException
+
+            try:
+                return Path(self.client.download_artifacts(run_id, path, folder)).read_bytes()
+            except (OSError, MlflowException):
+                return None
 
     def _log_model(self, run: Run, bundle: Path, tags: Mapping[str, str]) -> None:
         """Log the bundle as a model that MLflow's own tools load; it is ready when all of it is there."""
@@ -273,6 +362,13 @@ class Registry:
         place.mkdir(parents=True, exist_ok=True)
         return str(self.client.create_experiment(name, artifact_location=place.as_uri()))
 
+    def _require_model(self, name: str) -> None:
+        if not self.client.search_registered_models(f"name = '{_safe(name)}'"):
+            names = ", ".join(known.name for known in self.client.search_registered_models()) or "none"
+            raise RegistryError(
+                f"The registry has no model {name!r} (it has: {names}). Train one with `lendwell train`."
+            )
+
     def _alias(self, name: str, alias: str) -> str | None:
         aliases = self.client.get_registered_model(name).aliases
         return str(aliases[alias]) if alias in aliases else None
@@ -286,22 +382,8 @@ def download_bundle(tracking_uri: str, name: str, alias_or_version: str, into: P
     """Copy the bundle of `name` with that alias or version number into the new folder `into`, verified."""
     registry = Registry(tracking_uri, into.parent)
     label = f"{name}/{alias_or_version}" if alias_or_version.isdigit() else f"{name}@{alias_or_version}"
-    found = registry.find(label)
+    found = registry.find(label).require_in_use()
     return registry.download(found, into / f"{found.name}-{found.version}")
-
-
-def with_driver(uri: str) -> str:
-    """PostgreSQL through psycopg 3, which the lock has, unless the URL names a driver.
-
-    Examples
-    --------
-    >>> with_driver("postgresql://reader@host/runs"), with_driver("sqlite:///runs.db")
-    ('postgresql+psycopg://reader@host/runs', 'sqlite:///runs.db')
-    """
-    for scheme in ("postgresql://", "postgres://"):
-        if uri.startswith(scheme):
-            return "postgresql+psycopg://" + uri.removeprefix(scheme)
-    return uri
 
 
 def _pieces(rows: list[Any], size: int) -> Iterator[list[Any]]:
@@ -309,50 +391,5 @@ def _pieces(rows: list[Any], size: int) -> Iterator[list[Any]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def _probe(uri: str) -> None:
-    """Connect once: MLflow would retry for minutes before it says that a database or a server is not there."""
-    if uri.startswith(("http:", "https:")):
-        import httpx
-
-        try:
-            httpx.get(uri, timeout=_PATIENCE_SECONDS)
-        except (httpx.HTTPError, httpx.InvalidURL) as fault:
-            raise RegistryError(
-                f"The registry at {_place(uri)} gives no answer ({fault or type(fault).__name__}). "
-                "Check --tracking-uri, that it runs and has room."
-            ) from fault
-    if uri.startswith(("sqlite:", "postgresql")):
-        from sqlalchemy import create_engine
-
-        engine = create_engine(uri)
-        engine.connect().close()
-        engine.dispose()
-
-
-def _place(uri: str) -> str:
-    """A URI without the password that it may hold."""
-    return uri.rsplit("@", 1)[-1]
-
-
 def _safe(name: str) -> str:
     return name.replace("'", "")
-
-
-@contextmanager
-def _reported(tracking_uri: str) -> Iterator[None]:
-    """Turn faults of the store into one clear error; what MLflow will have to change one day is not ours to mend."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            yield
-        except LendwellError:
-            raise
-        except (MlflowException, SQLAlchemyError, ImportError) as fault:
-            first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
-            raise RegistryError(
-                f"The registry at {_place(tracking_uri)} cannot be used: {first_line[:_MOST_TEXT]}. "
-                "Check --tracking-uri, that it runs and has room."
-            ) from fault

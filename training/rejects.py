@@ -15,7 +15,6 @@ from scipy.special import expit
 
 from data_contracts.errors import TrainingError
 from data_contracts.folder import TableFolder
-from features import batch, sequences
 from features.sequences import EventSequences
 from features.sets import feature_set
 from training.boosted import BoostedClassifier
@@ -23,6 +22,7 @@ from training.calibration import choose_calibrator
 from training.estimator import Floats, Integers
 from training.experiment import Experiment, Rejects
 from training.hybrid import HybridClassifier
+from training.inputs import Inputs
 from training.targets import LeftOut
 
 if TYPE_CHECKING:
@@ -144,21 +144,16 @@ def refused_rows(
     who = refused_applications(folder)
     if not len(who):
         return None
-    if progress:
-        progress("features: refused applications", 0.0)
-    matrix = batch.compute(folder, feature_set(experiment.feature_set))
-    at = matrix.index.get_indexer(who.index)
-    length = rows.events.source.shape[1]
-    if "sequence_net" in experiment.parts:
-        events = sequences.from_folder(folder, length).take(at)
-    else:
-        events = EventSequences.empty(len(who), length)
+    inputs = rows.refused
+    if inputs is None:
+        length = rows.events.source.shape[1]
+        inputs = Inputs.read(folder, feature_set(experiment.feature_set), length, progress).of(who.index)
     customers, applied_at = who["customer_id"], who["applied_at"]
     split = experiment.split
     train, test, left_out = divide_refused(
         customers, applied_at, rows, test_share=split.test_share, seed=experiment.seed
     )
-    return Refused(matrix.iloc[at], events, customers, applied_at, train, test, left_out)
+    return Refused(inputs.features, inputs.events, customers, applied_at, train, test, left_out)
 
 
 def learnt_rows(

@@ -16,18 +16,18 @@ import pandas as pd
 from data_contracts.authorisation import require_authorised
 from data_contracts.errors import LendwellError, TrainingError
 from data_contracts.folder import TableFolder
-from features import batch, sequences
 from features.algebra import FeatureSet
-from features.sequences import EventSequences
+from features.sequences import SOURCES, EventSequences
 from features.sets import feature_set
 from training.boosted import BoostedClassifier
 from training.bundle import Bundle, ScoreScale
 from training.experiment import Experiment, Split, Target
 from training.hybrid import HybridClassifier
+from training.inputs import Inputs
 from training.reference import Reference
-from training.rejects import calibrate_on_granted, learnt_rows
+from training.rejects import calibrate_on_granted, learnt_rows, refused_applications
 from training.sequence_net import SequenceNetClassifier
-from training.splits import Sample, divide
+from training.splits import Sample, divide, require_both_classes
 from training.tabular_net import TabularNetClassifier
 from training.targets import LeftOut, label
 from training.tune import Tuning, tune
@@ -54,6 +54,8 @@ class Rows:
         Which rows train and which test.
     left_out : tuple of LeftOut
         Applications that are not among the rows, or in neither sample.
+    refused : Inputs, optional
+        Of `training.rejects.refused_applications` in their order, where they were asked for.
     """
 
     features: pd.DataFrame
@@ -63,6 +65,7 @@ class Rows:
     applied_at: pd.Series
     sample: Sample
     left_out: tuple[LeftOut, ...]
+    refused: Inputs | None = None
 
 
 def prepare(
@@ -73,41 +76,56 @@ def prepare(
     split: Split | None,
     seed: int,
     length: int,
+    refused: bool = False,
     progress: Progress | None = None,
 ) -> Rows:
-    """Compute features, raw events, target and split of a folder's labelled applications; without a split all test."""
+    """Compute features, raw events, target and split of a folder's labelled applications; without a split all test.
+
+    `length` is that of the raw events, 0 where nobody reads them. With `refused`, what a model reads of refused
+    applications is kept, too.
+
+    Raises
+    ------
+    TrainingError
+        Where the target has one class only, over all or on one side of the split, or either side is too small.
+    """
     labels = label(folder, target)
-    matrix = batch.compute(folder, declared, progress=progress)
-    if progress:
-        progress("features: raw events", 0.95)
-    events = sequences.from_folder(folder, length)
-    at = matrix.index.get_indexer(labels.defaulted.index)
+    inputs = Inputs.read(folder, declared, length, progress)
     who = folder.read("applications", ["application_id", "customer_id", "applied_at"])
     who = who.set_index("application_id").loc[labels.defaulted.index]
     if split is None:
-        sample = Sample(np.arange(0), np.arange(len(at)), (), None)
+        sample = Sample(np.arange(0), np.arange(len(who)), (), None)
     else:
         sample = divide(who["customer_id"], who["applied_at"], split, seed, labels.known_at)
+        require_both_classes(labels.defaulted.to_numpy(), sample)
+    labelled = inputs.of(labels.defaulted.index)
     return Rows(
-        features=matrix.iloc[at],
-        events=events.take(at),
+        features=labelled.features,
+        events=labelled.events,
         defaulted=labels.defaulted.to_numpy(),
         customers=who["customer_id"],
         applied_at=who["applied_at"],
         sample=sample,
         left_out=(*labels.left_out, *sample.left_out),
+        refused=inputs.of(refused_applications(folder).index) if refused else None,
     )
 
 
 def prepare_for(
-    experiment: Experiment, folder: TableFolder, progress: Progress | None = None, *, divided: bool = True
+    experiment: Experiment,
+    folder: TableFolder,
+    progress: Progress | None = None,
+    *,
+    divided: bool = True,
+    refused: bool = False,
 ) -> Rows:
     """`prepare` as an experiment declares it, where its tables may be used at its decision point.
 
-    A folder on which nothing is trained is not `divided`: all its rows test, be they as few as they are.
+    A folder on which nothing is trained is not `divided`: all its rows test, be they as few as they are. Refused
+    applications are kept where the experiment learns from them, or where they are asked for.
     """
     declared = feature_set(experiment.feature_set)
-    events = sequences.SOURCES if "sequence_net" in experiment.parts else ()
+    events = SOURCES if "sequence_net" in experiment.parts else ()
     require_authorised((*declared.tables, *events), experiment.decision_point)
     return prepare(
         folder,
@@ -115,7 +133,8 @@ def prepare_for(
         target=experiment.target,
         split=experiment.split if divided else None,
         seed=experiment.seed,
-        length=experiment.sequence_length,
+        length=experiment.sequence_length if events else 0,
+        refused=refused or experiment.rejects.method != "none",
         progress=progress,
     )
 

@@ -30,7 +30,8 @@ from data_contracts.folder import file_sha256
 from data_contracts.messages import ScoreRequest, read_request
 from features.requests import of_requests
 from features.sets import feature_set
-from training.bundle import MANIFEST, Bundle, verify
+from training.bundle import Bundle
+from training.manifest import MANIFEST, verify
 
 REQUEST = "request"
 OUTPUTS = ("pd", "score", "log_odds")

@@ -93,3 +93,21 @@ def divide(
             "[split] of the experiment."
         )
     return sample
+
+
+def require_both_classes(defaulted: npt.NDArray[np.int64], sample: Sample) -> None:
+    """Refuse a division with one class only on a side: nothing is learnt from such rows, and no ranking measured.
+
+    Raises
+    ------
+    TrainingError
+        The message names the side and its numbers.
+    """
+    for use, rows in (("train on", sample.train), ("test on", sample.test)):
+        bad = int(defaulted[rows].sum())
+        if bad in (0, len(rows)):
+            raise TrainingError(
+                f"The {len(rows)} rows to {use} hold {bad} defaults; both defaulted and repaid loans are needed on "
+                f"either side, and there are {int(defaulted.sum())} defaults among {len(defaulted)} labelled "
+                "applications. Bring more records, or change [target] or [split] of the experiment."
+            )

@@ -21,8 +21,8 @@ from training.estimator import Floats, Integers, RowClassifier, checked_weights,
 from training.net import Schedule, fastest_device, read_net, seeded, shifted, threads, train, write_net
 
 _FEW = 64  # rows whose inputs, once per member, stay in the cache
-_MANY = 256  # rows that make up for reading the weights of all members
-_MOST_WEIGHTS = 1 << 22  # of all members, 32 MB
+_MANY = 1024  # rows that make up for reading the weights of all members
+_MOST_WEIGHTS = 1 << 22  # of the first layer of all members, 32 MB
 
 
 class QuantileNormalizer:
@@ -88,26 +88,27 @@ class MissingAwareEmbeddings(PiecewiseLinearEmbeddings):  # type: ignore[misc]
 
 
 class _Scoring:
-    """A trained net with its embeddings as a table, so that a row costs half as much as through the modules.
+    """A trained net as tables, so that a row costs half as much as through the modules.
 
-    The members share the first layer's weights but for a factor per input and output. Many rows are cheaper with the
-    weights of each member written out, as far as they are few enough.
+    The embeddings are a table by knot. The members of the ensemble share the weights of a layer but for a factor per
+    input and per output: here each has its own. In the first layer, where they are many, that pays for many rows only.
     """
 
     def __init__(self, columns: list[int], normalizer: QuantileNormalizer, net: TabM) -> None:
-        self.net = net
         self.columns = np.array(columns)
         self.knots = np.ascontiguousarray(normalizer.values.T)
         self.n_known = 1 + (np.diff(self.knots, axis=1) > 0.0).sum(axis=1)
-        self.own_weights: Tensor | None = None  # (n_features * d, k * d_block)
-        shared = net.backbone.blocks[0][0]
         with torch.inference_mode():
             # the embedding at each knot's score: (n_knots, n_features, d)
             at_knots = net.num_module(torch.as_tensor(normalizer.scores)).numpy()
             self.missing = net.num_module(torch.full((1, at_knots.shape[1]), torch.nan, dtype=torch.float64))[0].numpy()
-            if len(shared.s) * shared.weight.numel() <= _MOST_WEIGHTS:
-                own = torch.einsum("ki,oi,ko->iko", shared.r, shared.weight, shared.s)
-                self.own_weights, self.own_bias = own.flatten(1).contiguous(), shared.bias.flatten()
+            first, *later = (block[0] for block in net.backbone.blocks)
+            self.factors, self.shared = (first.r, first.s), first.weight.T.contiguous()
+            self.bias = first.bias.flatten()
+            few = len(first.s) * first.weight.numel() <= _MOST_WEIGHTS
+            self.own = _of_members(first).transpose(0, 1).flatten(1).contiguous() if few else None
+            self.later = [(layer.bias[:, None], _of_members(layer)) for layer in later]
+            self.later.append((net.output.bias[:, None], net.output.weight))
         self.table = np.ascontiguousarray(at_knots.transpose(1, 0, 2))
 
     def embedded(self, rows: Floats) -> Tensor:
@@ -119,20 +120,28 @@ class _Scoring:
     def __call__(self, rows: Floats) -> Floats:
         """Mean logit of the members for rows of raw values, shape (n, n_features)."""
         answers = np.empty(len(rows))
-        at_once = _FEW if self.own_weights is None or len(rows) <= _FEW else _MANY
+        at_once = _FEW if self.own is None or len(rows) <= _FEW else _MANY
         for at in range(0, len(rows), at_once):
             answers[at : at + at_once] = self._answers(rows[at : at + at_once]).numpy()
         return answers
 
     def _answers(self, rows: Floats) -> Tensor:
-        inputs, backbone = self.embedded(rows).flatten(1), self.net.backbone
-        if self.own_weights is None or len(rows) <= _FEW:
-            hidden = backbone(self.net.ensemble_view(inputs))
+        inputs = self.embedded(rows).flatten(1)
+        if self.own is None or len(rows) <= _FEW:
+            of_inputs, of_outputs = self.factors
+            first = ((inputs[:, None] * of_inputs) @ self.shared * of_outputs).flatten(1) + self.bias
         else:
-            hidden = torch.addmm(self.own_bias, inputs, self.own_weights).reshape(len(rows), self.net.k, -1)
-            for block in (backbone.blocks[0][1:], *backbone.blocks[1:]):
-                hidden = block(hidden)
-        return self.net.output(hidden).squeeze(-1).mean(dim=1)  # type: ignore[no-any-return]
+            first = torch.addmm(self.bias, inputs, self.own)
+        hidden = first.reshape(len(rows), len(self.factors[0]), -1).transpose(0, 1)  # (k, n, d_block)
+        for bias, weights in self.later:
+            hidden = torch.baddbmm(bias, torch.relu(hidden), weights)
+        answers: Tensor = hidden.mean(dim=0).squeeze(-1)
+        return answers
+
+
+def _of_members(layer: Any) -> Tensor:
+    """The weights of each member, shape (k, n_inputs, n_outputs)."""
+    return torch.einsum("ki,oi,ko->kio", layer.r, layer.weight, layer.s)
 
 
 class TabularNetClassifier(RowClassifier):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +18,10 @@ from sklearn.metrics import roc_auc_score
 
 from data_contracts.errors import DeclarationError, TrainingError
 from data_contracts.messages import Warned
-from training.boosted import BoostedClassifier
+from training.boosted import BoostedClassifier, NoSplitWarning
 from training.estimator import Integers, binary_labels, class_folds
+from training.parameters import value_faults
+from training.workers import is_gone, this_process
 
 if TYPE_CHECKING:
     import optuna
@@ -130,7 +130,8 @@ def check_space(space: Mapping[str, Any]) -> None:
         elif not isinstance(declared, Mapping):
             faults.append(f"{name}: must be a table with low and high, or choices, not {declared!r}")
         else:
-            faults += [f"{name}: {fault}" for fault in _faults(declared, whole=name in _WHOLE)]
+            found = [f"{name}: {fault}" for fault in _faults(declared, whole=name in _WHOLE)]
+            faults += found or _out_of_bounds(name, declared)
     if faults:
         raise DeclarationError("search space of the tuning: " + "; ".join(faults))
 
@@ -197,7 +198,8 @@ def tune(
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with _storage_reported(storage), _opened(storage) as store:
+        with _storage_reported(storage), _opened(storage) as store, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoSplitWarning)  # an AUC of 0.5 says as much
             study = _study(space, np.shape(X), store, study_name)
             _end_what_was_left(study)
             _begin_with(study, space, (base or BoostedClassifier()).get_params())
@@ -242,7 +244,7 @@ class _Objective:
     def __call__(self, trial: optuna.Trial) -> float:
         import optuna
 
-        trial.set_user_attr(_WORKER, _this_process())
+        trial.set_user_attr(_WORKER, this_process())
         seed = int(np.random.SeedSequence([self.random_state, _turn(trial)]).generate_state(1)[0])
         trial.study.sampler = optuna.samplers.TPESampler(seed=seed)
         suggested = {name: _suggest(trial, name, declared) for name, declared in self.space.items()}
@@ -338,7 +340,7 @@ def _connected(url: str) -> optuna.storages.RDBStorage:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    from training.registry import with_driver
+    from training.store import with_driver
 
     for attempt in range(1, _OPENING_ATTEMPTS + 1):
         try:
@@ -368,7 +370,7 @@ def _storage_reported(url: str | None) -> Iterator[None]:
         place = "" if url is None else f" at {url.rsplit('@', 1)[-1]}"
         raise TrainingError(
             f"The storage of the tuning{place} cannot be used: {first_line}. "
-            "Check --storage, that it runs and has room."
+            "Check --storage (sqlite:///FILE or postgresql://USER@HOST/NAME), that it runs and has room."
         ) from fault
     except OptunaError as fault:
         raise TrainingError(f"The search cannot go on: {fault}.") from fault
@@ -381,7 +383,7 @@ def _end_what_was_left(study: optuna.Study) -> None:
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         worker, begun = trial.user_attrs.get(_WORKER), trial.datetime_start or datetime.now()
         # One that was killed before it gave its first sign has none to miss.
-        if _is_gone(worker) or (worker is None and (datetime.now() - begun).total_seconds() > _SILENT_SECONDS):
+        if is_gone(worker) or (worker is None and (datetime.now() - begun).total_seconds() > _SILENT_SECONDS):
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
 
@@ -400,26 +402,6 @@ def _turn(trial: optuna.Trial) -> int:
     free = [turn for turn in range(len(others) + 1) if turn not in taken]
     trial.set_user_attr(_TURN, free[before])
     return free[before]
-
-
-def _this_process() -> str:
-    """`host:process:start`; the start tells a process from a later one of the same number."""
-    import psutil
-
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
-
-
-def _is_gone(worker: str | None) -> bool:
-    """Whether a trial's process ran on this machine and has ended."""
-    import psutil
-
-    host, process, started = (worker or "::").rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return bool(abs(psutil.Process(int(process)).create_time() - float(started)) > 1.0)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _importances(study: optuna.Study, random_state: int) -> dict[str, float]:
@@ -481,6 +463,12 @@ def _faults(declared: Mapping[str, Any], *, whole: bool) -> list[str]:
     if step is not None and (log or not _is_number(step, whole) or step <= 0):
         faults.append(f"step must be a {'whole ' if whole else ''}number above 0, without log, not {step!r}")
     return faults
+
+
+def _out_of_bounds(name: str, declared: Mapping[str, Any]) -> list[str]:
+    """What the parameter itself may not be, whatever the search would like."""
+    values = declared["choices"] if "choices" in declared else (declared["low"], declared["high"])
+    return [fault for value in dict.fromkeys(values) for fault in value_faults({name: value})]
 
 
 def _is_number(value: Any, whole: bool) -> bool:

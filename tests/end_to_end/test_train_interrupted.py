@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,43 @@ def test_interrupted_and_killed_it_goes_on_to_the_same_bundle(trained: Trained, 
     runs = registry.client.search_runs([registry.client.get_experiment_by_name("quick").experiment_id])
     assert [found.info.status for found in runs] == ["FINISHED"]
     _the_run_tells_all(home, again)
+
+
+def test_killed_while_its_run_is_logged_it_leaves_no_version_and_no_running_run(
+    trained: Trained, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    process = begun(trained, home, parts=1)
+    deadline = time.monotonic() + 180
+    while not statuses(home):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no run was logged in 180 seconds"
+    process.kill()
+    assert ended(process).code == -signal.SIGKILL
+    assert statuses(home) == ["RUNNING"]
+    assert Home(home).registry().client.search_registered_models() == []
+    again = run("--json", "train", trained.experiment, "--data", trained.tables, "--home", home)
+    assert again.code == 0, again.err
+    assert (again.facts["model"], len(again.facts["runs_marked_failed"])) == ("quick/1", 1)
+    assert again.facts["bundle_identity"] == trained.steps["train"].facts["bundle_identity"]
+    assert sorted(statuses(home)) == ["FAILED", "FINISHED"]
+
+
+def statuses(home: Path) -> list[str]:
+    """Of all runs in MLflow's store, read as quickly as can be."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as store:
+        return [status for (status,) in store.execute("SELECT status FROM runs")]
+
+
+def test_the_same_training_is_not_begun_twice(trained: Trained, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    first = begun(trained, home, parts=1)
+    told = run("train", trained.experiment, "--data", trained.tables, "--home", home)
+    assert told.code == 2
+    assert "Another process trains quick on these tables right now. Wait until it has ended" in told.err
+    assert first.poll() is None
+    first.kill()
+    first.communicate()
 
 
 def _the_run_tells_all(home: Path, again: Ran) -> None:

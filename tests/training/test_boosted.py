@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from data_contracts.errors import BundleError, TrainingError
-from training.boosted import BoostedClassifier
+from training.boosted import BoostedClassifier, NoSplitWarning
 
 FAST = {"n_estimators": 20, "learning_rate": 0.3, "min_child_weight": 1, "n_seeds": 1}
 
@@ -71,6 +71,7 @@ def test_one_row_alone_and_in_a_batch_agree(loans):
         {"gamma": 1e6},  # no split at all: every tree is a leaf
     ],
 )
+@pytest.mark.filterwarnings("ignore::training.boosted.NoSplitWarning")
 def test_the_walk_down_the_trees_is_xgboosts_answer_to_the_last_bit(loans, params):
     X, y = loans
     model = BoostedClassifier(**{**FAST, "early_stopping_rounds": 0, **params}).fit(X, y)
@@ -123,6 +124,27 @@ def test_ten_rows_constant_and_empty_columns_are_survived():
     X = pd.DataFrame({"signal": np.arange(10.0), "constant": 1.0, "empty": np.nan})
     model = BoostedClassifier(**FAST).fit(X, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
     assert np.isfinite(model.log_odds(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "change", "why"),
+    [
+        (
+            {},
+            lambda X: X,
+            r"min_child_weight=20 in the sum of p \* \(1 - p\), .*Lower min_child_weight, or",
+        ),
+        ({"min_child_weight": 1}, lambda X: X.fillna(1.0) * 0, "no feature varies. Look at how"),
+        ({"min_child_weight": 1, "gamma": 1e6}, lambda X: X, "none gains what gamma, reg_alpha and reg_lambda ask for"),
+    ],
+)
+def test_trees_without_a_split_are_told_with_the_cause(loans, params, change, why):
+    X, y = (part[:120] for part in loans)
+    model = BoostedClassifier(**{"n_seeds": 1, "early_stopping_rounds": 0, "n_estimators": 5, **params})
+    with pytest.warns(NoSplitWarning, match=f"found no split, so that every row gets the same PD: .*{why}") as told:
+        model.fit(change(X), y)
+    assert told[0].filename == __file__
+    assert np.ptp(model.log_odds(X)) == 0
 
 
 @pytest.mark.filterwarnings("error")

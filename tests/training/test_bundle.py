@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import BundleError
-from training.bundle import Bundle, ScoreScale, verify
+from training.bundle import Bundle, ScoreScale
+from training.manifest import verify
 
 
 @pytest.fixture

@@ -98,3 +98,24 @@ def test_what_cannot_be_calibrated():
         choose_calibrator(np.zeros(4), np.array([0, 0, 0, 1]))
     with pytest.raises(BundleError, match="platt, beta, isotonic"):
         calibrator_from_json({"kind": "spline"})
+
+
+def test_rows_that_stand_twice_are_counted_by_their_weight(overconfident):
+    z, y = (part[:500] for part in overconfident)
+    bad = int(y.sum())
+    assert 20 < bad < 200
+    plenty = np.concatenate([y, np.repeat([1, 0], 2000)])
+    twice = np.concatenate([z, np.tile(np.linspace(-4.0, 0.0, 2000), 2)])
+    for share, kinds in ((0.05, {"platt"}), (0.15, {"platt", "beta", "isotonic"})):
+        weights = np.concatenate([np.ones(500), np.full(2000, share), np.full(2000, 1.0 - share)])
+        for scale in (1.0, 1e-3):  # weights say how rows compare, not how many there are
+            assert set(choose_calibrator(twice, plenty, sample_weight=scale * weights).log_loss) == kinds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_without_weight_is_as_if_it_were_not_there(kind, overconfident):
+    z, y = overconfident
+    weights = (np.arange(len(z)) % 2).astype(float)
+    without = kind.fit(z[1::2], y[1::2])
+    line = np.linspace(-5, 5, 21)
+    np.testing.assert_allclose(kind.fit(z, y, weights)(line), without(line), atol=1e-4)

@@ -164,6 +164,29 @@ def test_all_faults_are_listed_at_once(toml):
     ]
 
 
+def test_values_that_make_no_sense_are_listed_before_anything_is_computed(toml):
+    wrong = """
+[boosted]
+n_seeds = 0
+subsample = 1.5
+[tabular_net]
+dropout = 1.0
+[sequence_net]
+batch_size = 0
+[tuning]
+trials = 1
+[tuning.space]
+max_bin = { choices = [1, 64] }
+"""
+    assert sorted(faults(toml(GOOD + wrong))) == [
+        "- boosted.n_seeds: must be a whole number of at least 1, not 0",
+        "- boosted.subsample: must be a number above 0 and at most 1, not 1.5",
+        "- search space of the tuning: max_bin: must be a whole number of at least 2, not 1",
+        "- sequence_net.batch_size: must be a whole number of at least 1, not 0",
+        "- tabular_net.dropout: must be a number of at least 0 and below 1, not 1.0",
+    ]
+
+
 def test_no_toml_at_all(toml):
     with pytest.raises(DeclarationError, match=r"is no valid TOML: .* \(at line 1, column 6\)"):
         read_experiment(toml("name - 3"))

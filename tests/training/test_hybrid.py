@@ -88,6 +88,16 @@ def test_a_part_that_adds_nothing_is_dropped_with_a_reason(loans):
     assert "adds nothing" in model.dropped_["sequence_net"]
 
 
+def test_a_part_that_tells_nobody_apart_is_dropped_with_that_reason(loans):
+    X, y, _ = loans
+    model = HybridClassifier(boosted=clone(TREES).set_params(min_child_weight=1000.0), tabular_net=NET, n_folds=2)
+    model.fit(X, y)
+    assert set(model.parts_) == {"tabular_net"}
+    assert "tells nobody apart: it needs more rows, or other parameters" in model.dropped_["boosted"]
+    assert model.weights_["boosted"] == 0.0
+    assert "tells nobody apart" not in clone(FAST).fit(X, y).dropped_.get("sequence_net", "")
+
+
 def test_weak_parts_are_dropped_one_after_another():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 800)

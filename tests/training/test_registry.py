@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from data_contracts.errors import BundleError, RegistryError
 from training.bundle import Bundle
+from training.model_register import ModelRegister
 from training.registry import Registered, Registry, download_bundle
+from training.standing import Act
+from training.workers import this_process
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -84,6 +88,31 @@ def test_a_run_that_breaks_off_is_marked_as_failed(registry, tiny, tmp_path):
         registry.find("broken")
 
 
+def begun(registry: Registry, experiment: str, worker: str) -> tuple[str, str]:
+    """A run, and its model, that somebody has begun to log."""
+    number = registry._experiment(experiment)
+    run_id = registry.client.create_run(number, tags={"worker": worker}).info.run_id
+    return run_id, registry.client.create_logged_model(number, "bundle", run_id).model_id
+
+
+def test_what_a_killed_process_left_is_marked_as_failed_and_nothing_else(registry):
+    host, process, started = this_process().rsplit(":", 2)
+    killed = begun(registry, "left", f"{host}:{process}:{float(started) - 60:.2f}")  # another had its number before
+    others = [begun(registry, "left", worker) for worker in (this_process(), f"other-{host}:{process}:1.00")]
+    untold = registry.client.create_run(registry._experiment("left")).info.run_id
+    assert registry.end_what_was_left("left") == [killed[0]]
+    assert registry.end_what_was_left("left") == registry.end_what_was_left("never trained") == []
+    status = {run_id: registry.client.get_run(run_id).info.status for run_id in (killed[0], others[0][0], others[1][0])}
+    assert list(status.values()) == ["FAILED", "RUNNING", "RUNNING"]
+    assert registry.client.get_run(untold).info.status == "RUNNING"
+    models = [str(registry.client.get_logged_model(model).status) for _, model in (killed, *others)]
+    assert models == ["FAILED", "PENDING", "PENDING"]
+
+
+def test_a_run_tells_which_process_logged_it(registry, tiny):
+    assert registry.client.get_run(logged(registry, tiny, "whose")).data.tags["worker"] == this_process()
+
+
 def test_a_disk_that_is_full_registers_nothing(uri, tiny, small_disk):
     registry = Registry(uri, small_disk)
     with pytest.raises(OSError, match="No space left"):
@@ -133,16 +162,58 @@ def test_what_is_loaded_is_what_was_trained(registry, versions, tiny):
     assert (bundle.identity, registered.label) == (tiny.bundle.identity, "two/2")
 
 
-def test_a_challenger_that_is_promoted_is_challenger_no_more(registry, tiny):
+def test_the_registry_follows_what_it_is_told(registry, tiny):
     run_id = logged(registry, tiny, "rising")
     for _ in range(2):
         registry.register("rising", run_id)
-    assert registry.promote("rising@challenger").aliases == ("champion",)
+    registry.follow("rising", "2", {})
+    assert registry.find("rising@champion").aliases == ("champion",)  # and challenger no more
     assert registry.find("rising").label == "rising/2"
+    registry.follow("rising", "1", {"2": "it loses money"})
+    assert [registry.find(f"rising/{number}").aliases for number in registry.versions("rising")] == [("champion",), ()]
+    assert registry.find("rising/2").retired == "it loses money"
+    assert registry.register("rising", run_id).aliases == ("challenger",)
+    registry.follow("rising", None, {"1": "gone", "2": "it loses money"})
+    with pytest.raises(RegistryError, match="has no champion"):
+        registry.find("rising")
+    assert registry.find("rising@challenger").label == "rising/3"
+    registry.follow("rising", None, {"3": "gone too"})
     with pytest.raises(RegistryError, match="has no challenger"):
         registry.find("rising@challenger")
-    assert registry.promote("rising/1").aliases == ("champion",)
-    assert registry.register("rising", run_id).aliases == ("challenger",)
+    assert registry.register("rising", run_id).aliases == ("challenger",)  # champion is nobody by itself but the first
+
+
+def test_a_retired_version_is_not_handed_to_a_service(registry, tiny, uri, tmp_path):
+    registry.register("tired", logged(registry, tiny, "tired"))
+    registry.follow("tired", None, {"1": "its feed has ended"})
+    with pytest.raises(RegistryError, match=r"tired/1 was retired: its feed has ended\. Name another version"):
+        download_bundle(uri, "tired", "1", tmp_path / "bundles")
+    assert registry.load("tired/1")[0].identity == tiny.bundle.identity  # what it answered can be looked into
+
+
+def test_a_mark_of_the_model_register_stays(registry, versions):
+    registry.mark("two", 7, "a7" * 32)
+    registry.mark("two", 7, "b7" * 32)
+    registry.mark("two", 11, "a1" * 32)
+    assert registry.marks("two") == {7: "a7" * 32, 11: "a1" * 32}
+
+
+def test_the_model_register_may_lie_in_the_same_database(registry, uri):
+    with ModelRegister(uri) as register:
+        register.append(Act("two", "1", "registered", "its author", datetime(2026, 7, 1), "b1" * 32))
+        assert register.faults() == []
+    assert Registry(uri, registry.artifacts).versions("two") == registry.versions("two")
+
+
+def test_what_is_read_from_a_run_is_what_was_logged(registry, tiny, tmp_path):
+    run_id = logged(registry, tiny, "read")
+    (tmp_path / "verdict.json").write_bytes("{结论}".encode())
+    registry.log_to_run(run_id, {}, {"gate": tmp_path / "verdict.json"}, {"gate_passed": "true"})
+    assert registry.read_from_run(run_id, "gate/verdict.json") == "{结论}".encode()
+    assert registry.read_from_run(run_id, "gate/none.json") is None
+    model = registry.register("read", run_id)
+    assert registry.run_tags(model)["gate_passed"] == "true"
+    assert registry.identity(model) == tiny.bundle.identity
 
 
 def test_a_bundle_is_downloaded_by_alias_or_number(registry, versions, uri, tiny, tmp_path):
@@ -166,13 +237,13 @@ def stored(registry: Registry, name: str) -> Path:
 
 
 @pytest.mark.parametrize("file", ["model/hybrid.json", "manifest.json"])
-def test_a_bundle_changed_in_the_store_is_never_promoted(registry, tiny, file, request):
+def test_a_bundle_changed_in_the_store_is_never_used(registry, tiny, file, request):
     name = "changed_" + file.split("/")[-1].removesuffix(".json")
     registry.register(name, logged(registry, tiny, name))
     victim = stored(registry, name) / file
     victim = victim if victim.is_file() else next((stored(registry, name) / "model").glob("*.json"))
     victim.write_text(victim.read_text() + " ")
-    for attempt in (registry.promote, registry.load):
+    for attempt in (lambda model: registry.identity(registry.find(model)), registry.load):
         with pytest.raises(BundleError, match=f"{victim.name} .* as {name}/1; another version can be named"):
             attempt(f"{name}/1")
 
@@ -190,6 +261,7 @@ def test_a_password_is_not_told(tmp_path):
         Registry("postgresql://reader:secret@127.0.0.1:9/mlflow", tmp_path)
     assert "secret" not in str(caught.value)
     assert "127.0.0.1:9/mlflow" in str(caught.value)
+    assert "postgresql://USER@HOST/NAME" in str(caught.value)
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "gopher://127.0.0.1"])

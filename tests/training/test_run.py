@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from data_contracts.errors import DeclarationError, TrainingError
 from features.batch import compute
 from training import run
 from training.experiment import Experiment
+from training.rejects import refused_applications, refused_rows
 from training.run import BACKGROUND_ROWS
 
 
@@ -101,14 +103,25 @@ def test_risk_directions_hold_unless_they_are_switched_off(tiny):
     assert free.model.parts_["boosted"].monotone is None
 
 
-@pytest.mark.parametrize(
-    ("part", "value", "told"),
-    [
-        ("boosted", {"learning_rate": -1.0}, "learning_rate"),
-        ("tabular_net", {"d_block": -8}, ""),
-    ],
-)
-def test_a_value_that_a_library_refuses_is_told_with_its_experiment(tiny, part, value, told):
-    wrong = changed(tiny.experiment, parts=[part], **{part: getattr(tiny.experiment, part) | value})
-    with pytest.raises(TrainingError, match=rf"Experiment tiny cannot be trained: .*{told}.*\[boosted\]"):
+def test_a_value_that_a_library_refuses_is_told_with_its_experiment(tiny):
+    wrong = changed(tiny.experiment, parts=["tabular_net"], tabular_net=tiny.experiment.tabular_net | {"n_jobs": 0})
+    with pytest.raises(TrainingError, match=r"Experiment tiny cannot be trained: .*positive integer.*\[boosted\]"):
         run.train(wrong, tiny.folder, tiny.rows)
+
+
+def test_nobody_reads_raw_events_without_a_sequence_net(tiny):
+    trees = run.prepare_for(changed(tiny.experiment, parts=["boosted"]), tiny.folder)
+    assert len(trees.events) == len(trees.features)
+    assert trees.events.source.shape[1] == 0
+    assert trees.refused is None
+
+
+def test_what_is_read_of_refused_applications_is_computed_once(tiny):
+    rows = run.prepare_for(changed(tiny.experiment, rejects={"method": "fuzzy_parcelling"}), tiny.folder)
+    refused = refused_applications(tiny.folder)
+    matrix = compute(tiny.folder, tiny.bundle.feature_set)
+    assert 10 < len(refused) == len(rows.refused.events)
+    pd.testing.assert_frame_equal(rows.refused.features, matrix.loc[refused.index])
+    kept, again = (refused_rows(tiny.experiment, tiny.folder, given) for given in (rows, tiny.rows))
+    pd.testing.assert_frame_equal(kept.features, again.features)
+    np.testing.assert_array_equal(kept.events.values, again.events.values)

@@ -23,8 +23,9 @@ from serving.client import requests_from_tables
 from tests.command_line import ENVIRONMENT
 from tests.training.conftest import TINY, Tiny
 from training import run
-from training.bundle import MANIFEST, Bundle
+from training.bundle import Bundle
 from training.experiment import Experiment
+from training.manifest import MANIFEST
 from training.registry import Registry
 from training.scoring_model import EXAMPLE, REQUEST
 

@@ -8,7 +8,7 @@ import pytest
 
 from data_contracts.errors import TrainingError
 from training.experiment import Split
-from training.splits import divide
+from training.splits import Sample, divide, require_both_classes
 
 OUT_OF_TIME = Split(method="out_of_time", test_share=0.25)
 RANDOM = Split(method="random", test_share=0.25)
@@ -122,3 +122,19 @@ def test_too_few_rows_on_a_side(split, rows, train, test):
         divide(customers, applied_at, split, seed=0)
     customers, applied_at = applications([f"c{row}" for row in range(80)])
     assert len(divide(customers, applied_at, split, seed=0).test) == 20
+
+
+@pytest.mark.parametrize(
+    ("defaulted", "told"),
+    [
+        ([0, 0, 0, 1], "2 rows to train on hold 0 defaults"),
+        ([1, 1, 0, 1], "2 rows to train on hold 2 defaults"),
+        ([0, 1, 0, 0], "2 rows to test on hold 0 defaults"),
+        ([0, 1, 1, 1], "2 rows to test on hold 2 defaults"),
+    ],
+)
+def test_either_side_needs_good_and_bad_loans(defaulted, told):
+    sample = Sample(np.array([0, 1]), np.array([2, 3]), (), None)
+    with pytest.raises(TrainingError, match=rf"The {told}; .* {sum(defaulted)} defaults among 4 labelled .*Bring more"):
+        require_both_classes(np.array(defaulted), sample)
+    require_both_classes(np.array([0, 1, 1, 0]), sample)

@@ -142,3 +142,16 @@ def test_scoring_by_table_is_the_net(loans):
         scores = torch.as_tensor(net.normalizer_.transform(rows[:, net.columns_]))
         wanted = np.mean([module(scores).squeeze(-1).mean(dim=1).numpy() for module in net.nets_], axis=0)
     np.testing.assert_allclose(net.log_odds(rows), wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("params", [{}, {"n_blocks": 1}, {"n_blocks": 3, "k": 5, "n_seeds": 2}])
+@pytest.mark.parametrize("rows", [1, 64, 65, 1200])
+def test_each_member_with_weights_of_its_own_is_the_net(rows, params):
+    # where training saw every value, the table of embeddings is exact
+    X = np.random.default_rng(0).integers(0, 5, (1200, 3)).astype(float)
+    X[::5, 1] = np.nan
+    net = TabularNetClassifier(**{**FAST, "max_epochs": 1, **params}).fit(X, np.arange(1200) % 2)
+    with torch.inference_mode():
+        scores = torch.as_tensor(net.normalizer_.transform(X[:rows][:, net.columns_]))
+        wanted = np.mean([module(scores).squeeze(-1).mean(dim=1).numpy() for module in net.nets_], axis=0)
+    np.testing.assert_allclose(net.log_odds(X[:rows]), wanted, atol=1e-12, rtol=0)

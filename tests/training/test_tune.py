@@ -211,7 +211,7 @@ def test_no_budget_and_no_storage(loans):
     with pytest.raises(DeclarationError, match="no budget"):
         tune(X, y, SPACE)
     for storage in ("nowhere://x", "no url", "sqlite:////proc/none/tune.db"):
-        with pytest.raises(TrainingError, match=r"storage of the tuning at .*Check --storage"):
+        with pytest.raises(TrainingError, match=r"storage of the tuning at .*Check --storage \(sqlite:///FILE or"):
             tune(X, y, SPACE, n_trials=1, storage=storage)
     with pytest.raises(TrainingError, match=r"127\.0\.0\.1:9/studies") as caught:
         tune(X, y, SPACE, n_trials=1, storage="postgresql://searcher:secret@127.0.0.1:9/studies")
