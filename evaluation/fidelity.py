@@ -150,8 +150,8 @@ def _walked(net: Any, applicants: Tensor, known: Tensor, times: int, seed: int) 
         """What the first layer makes of each feature: (n_used, d) to (n_used, members, width)."""
         weight = first.weight.view(-1, *embedded.shape).permute(1, 2, 0)  # (n_used, d, width)
         by_member = (embedded * first.r.view(-1, *embedded.shape)).transpose(0, 1)  # (n_used, members, d)
-        hidden: Tensor = (by_member @ weight) * first.s
-        return hidden
+        by_feature: Tensor = (by_member @ weight) * first.s
+        return by_feature
 
     def log_odds(hidden: Tensor) -> Tensor:
         for layer in later:

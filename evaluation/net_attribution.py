@@ -28,7 +28,7 @@ from training.net import threads
 from training.tabular_net import TabularNetClassifier
 
 _CLUSTERS = 4
-_POINTS = 100
+_POINTS = 50
 _ROWS_AT_ONCE = 8  # what these rows need stays in the cache
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -103,16 +103,15 @@ class _Ways:
         self._first, *self._later = (block[0] for block in net.backbone.blocks)
         self._out = net.output.weight.squeeze(-1) / net.output.weight.shape[0]
         begin = self._stem(background)
-        cluster = _clusters(begin.flatten(1).numpy())
-        times = -(-_POINTS // len(cluster))
-        rows = np.repeat(np.argsort(cluster, kind="stable"), times)
+        clusters = _clusters(begin.flatten(1).numpy())
+        numbers = [-(-_POINTS * len(rows) // len(background)) for rows in clusters]
+        chosen = [rows[np.arange(number) * len(rows) // number] for rows, number in zip(clusters, numbers, strict=True)]
+        self._begin = begin[torch.as_tensor(np.concatenate(chosen))]
         # Multiples of the golden ratio lie evenly between 0 and 1 however many one takes: in each cluster, too.
-        along = (0.5 + _GOLDEN * np.arange(len(rows))) % 1.0
-        self._begin, self._along = begin[torch.as_tensor(rows)], torch.as_tensor(along)[:, None, None]
-        member = torch.as_tensor(cluster[rows] == np.arange(cluster.max() + 1)[:, None], dtype=torch.float64)
-        self._weight = member / len(rows)
-        middle = (member @ background[torch.as_tensor(rows)].flatten(1)) / member.sum(dim=1, keepdim=True)
-        self._middle = middle.view(-1, *background.shape[1:])
+        self._along = torch.as_tensor((0.5 + _GOLDEN * np.arange(sum(numbers))) % 1.0)[:, None, None]
+        each = np.array([len(rows) / number for rows, number in zip(clusters, numbers, strict=True)]) / len(background)
+        self._weight = torch.as_tensor(np.diag(each).repeat(numbers, axis=1))
+        self._middle = torch.stack([background[torch.as_tensor(rows)].mean(dim=0) for rows in clusters])
 
     def split(self, embedded: Tensor) -> Floats:
         """Shares of some applicants, shape (n, n_used), from their embedded features, shape (n, n_used, d)."""
@@ -145,13 +144,13 @@ class _Ways:
         return slope
 
 
-def _clusters(rows: Floats) -> npt.NDArray[np.int64]:
-    """Put rows that are alike into at most four clusters, numbered from 0.
+def _clusters(rows: Floats) -> list[npt.NDArray[np.int64]]:
+    """Put rows that are alike into at most four clusters, each given by the numbers of its rows.
 
-    >>> np.bincount(_clusters(np.arange(12.0)[:, None] // 3)).tolist()
+    >>> [len(cluster) for cluster in _clusters(np.arange(12.0)[:, None] // 3)]
     [3, 3, 3, 3]
     """
     if len(rows) == 1:
-        return np.zeros(1, dtype=np.int64)
-    found: npt.NDArray[np.int64] = fcluster(linkage(rows, "ward"), _CLUSTERS, "maxclust").astype(np.int64) - 1
-    return found
+        return [np.arange(1)]
+    label = fcluster(linkage(rows, "ward"), _CLUSTERS, "maxclust")
+    return [np.flatnonzero(label == one) for one in np.unique(label)]

@@ -14,6 +14,7 @@ from workspace import Home, opened, require_file, with_columns, write_whole
 
 def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Progress | None = None) -> Facts:
     """Score every application of a folder and write `application_id, pd, score`."""
+    import numpy as np
     import pandas as pd
     from scipy.special import expit
 
@@ -28,7 +29,7 @@ def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Prog
     events = None if background is None else sequences.from_folder(folder, background.source.shape[1])
     if progress:
         progress("scores", 0.9)
-    log_odds = bundle.model.decision_function(matrix, events)
+    log_odds = bundle.model.decision_function(matrix, events) if len(matrix) else np.zeros(0)  # a day without any
     scored = pd.DataFrame(
         {"application_id": matrix.index, "pd": expit(log_odds), "score": bundle.scale.points(log_odds)}
     )

@@ -58,8 +58,11 @@ def tune(
     from training import run
     from training.experiment import read_experiment
 
-    experiment, folder = read_experiment(experiment_name), with_contracts(opened(data))
-    rows = run.prepare_for(experiment, folder, progress)
+    experiment, folder = read_experiment(experiment_name), opened(data)
+    no_budget = LendwellError(f"Experiment {experiment.name} has no budget; give --trials or --seconds.")
+    if not run.require_search(experiment, home.studies, trials=trials, seconds=seconds):
+        raise no_budget
+    rows = run.prepare_for(experiment, with_contracts(folder), progress)
     found = run.search(
         experiment,
         rows,
@@ -70,7 +73,7 @@ def tune(
         progress=progress,
     )
     if found is None:
-        raise LendwellError(f"Experiment {experiment.name} has no budget; give --trials or --seconds.")
+        raise no_budget
     return {
         "best_auc": found.best_auc,
         "best_params": found.best_params,
@@ -97,7 +100,6 @@ def _room_told() -> Iterator[None]:
         ) from fault
 
 
-@_room_told()
 def train(
     experiment_name: str,
     data: Path,
@@ -124,14 +126,16 @@ def train(
     who, registry = named(author, "--author"), home.registry()
     home.register().close()  # tells before the work whether it can be reached after it
     left = registry.end_what_was_left(experiment.name)
+    run.require_search(experiment, home.studies)
+    home.register().close()  # a register that cannot be reached is told before the work
     with_contracts(folder)
     study = _study(experiment, folder)
     with held(home.path / "checkpoints" / study, experiment.name) as checkpoints:
-        rows = run.prepare_for(experiment, folder, part_of(progress, 0.0, 0.2))
-        best = run.search(experiment, rows, storage=home.studies, study=study, progress=part_of(progress, 0.2, 0.4))
-        tell = part_of(progress, 0.4, 0.85)
-        trained = run.train(experiment, folder, rows, best=best, progress=tell, checkpoints=checkpoints)
-        with tempfile.TemporaryDirectory() as draft:
+        with _room_told(), tempfile.TemporaryDirectory() as draft:
+            rows = run.prepare_for(experiment, folder, part_of(progress, 0.0, 0.2))
+            best = run.search(experiment, rows, storage=home.studies, study=study, progress=part_of(progress, 0.2, 0.4))
+            tell = part_of(progress, 0.4, 0.85)
+            trained = run.train(experiment, folder, rows, best=best, progress=tell, checkpoints=checkpoints)
             facts = _measured_and_registered(
                 trained, folder, rows, best, Path(draft), registry,
                 author=who, report=report, created=day(now), progress=part_of(progress, 0.85, 1.0),

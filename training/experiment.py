@@ -214,20 +214,9 @@ def _field_faults(error: ValidationError) -> list[str]:
 def _part_faults(declared: Mapping[str, Any]) -> list[str]:
     """What can only be told with the estimators, the search and the feature sets at hand."""
     from features.sets import feature_set
-    from training.hybrid import PARTS
-    from training.tune import check_space
+    from training.search_space import check_space
 
-    faults = []
-    for part, estimator in PARTS.items():
-        known = estimator().get_params()
-        given = declared.get(part, {})
-        for name, value in given.items() if isinstance(given, Mapping) else ():
-            if name not in known:
-                faults.append(f"{part}.{name}: {_unknown(name, known)}")
-            elif not _fits(value, known[name]):
-                faults.append(f"{part}.{name}: {value!r} is no {type(known[name]).__name__}")
-            else:
-                faults += [f"{part}.{fault}" for fault in value_faults({name: value})]
+    faults = _parameter_faults(declared)
     target = declared.get("target", {})
     if isinstance(target, Mapping):
         faults += [f"target.{fault}" for fault in _target_faults(target)]
@@ -238,13 +227,41 @@ def _part_faults(declared: Mapping[str, Any]) -> list[str]:
     checks: list[Callable[[], object]] = []
     if isinstance(declared.get("feature_set"), str):
         checks.append(lambda: feature_set(declared["feature_set"]))
-    if isinstance(space, Mapping) and (space or tuning.get("trials") or tuning.get("seconds")):
+    searched = isinstance(tuning, Mapping) and bool(tuning.get("trials") or tuning.get("seconds"))
+    if isinstance(space, Mapping) and (space or searched):
         checks.append(lambda: check_space(space))
+    parts = declared.get("parts", ("boosted",))
+    if isinstance(parts, list | tuple):
+        faults += [f"parts: {part} stands there twice" for part in dict.fromkeys(parts) if parts.count(part) > 1]
+        if searched and "boosted" not in parts:
+            faults.append(
+                "tuning: the search is of XGBoost, which is not among the parts; add boosted, or leave it out"
+            )
     for check in checks:
         try:
             check()
         except DeclarationError as fault:
             faults.append(str(fault))
+    return faults
+
+
+def _parameter_faults(declared: Mapping[str, Any]) -> list[str]:
+    """Parameters of the parts that there are not, and values that they may not have."""
+    from training.hybrid import PARTS
+
+    faults = []
+    for part, estimator in PARTS.items():
+        known = estimator().get_params()
+        given = declared.get(part, {})
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            if name not in known:
+                faults.append(f"{part}.{name}: {_unknown(name, known)}")
+            elif name == "monotone" and not isinstance(value, Mapping | None):
+                faults.append(f"{part}.{name}: must be a table with -1, 0 or 1 by feature, not {value!r}")
+            elif not _fits(value, known[name]):
+                faults.append(f"{part}.{name}: {value!r} is no {type(known[name]).__name__}")
+            else:
+                faults += [f"{part}.{fault}" for fault in value_faults({name: value})]
     return faults
 
 

@@ -26,11 +26,12 @@ from training.hybrid import HybridClassifier
 from training.inputs import Inputs
 from training.reference import Reference
 from training.rejects import calibrate_on_granted, learnt_rows, refused_applications
+from training.search_space import check_space
 from training.sequence_net import SequenceNetClassifier
 from training.splits import Sample, divide, require_both_classes
 from training.tabular_net import TabularNetClassifier
 from training.targets import LeftOut, label
-from training.tune import Tuning, tune
+from training.tune import Tuning, require_storage, tune
 
 Progress = Callable[[str, float], None]
 BACKGROUND_ROWS = 100
@@ -139,6 +140,25 @@ def prepare_for(
     )
 
 
+def require_search(
+    experiment: Experiment, storage: str, *, trials: int | None = None, seconds: float | None = None
+) -> bool:
+    """Whether there is a budget for a search; what would make it fail is told before any feature is computed.
+
+    Raises
+    ------
+    DeclarationError
+        The space is declared wrongly, or empty.
+    TrainingError
+        The storage is not there.
+    """
+    if not any(_budget(experiment, trials, seconds)):
+        return False
+    check_space(experiment.tuning.space)
+    require_storage(storage)
+    return True
+
+
 def search(
     experiment: Experiment,
     rows: Rows,
@@ -150,8 +170,7 @@ def search(
     progress: Progress | None = None,
 ) -> Tuning | None:
     """Search XGBoost's parameters on the training rows; None where the experiment has no budget."""
-    trials = experiment.tuning.trials if trials is None else trials
-    seconds = experiment.tuning.seconds if seconds is None else seconds
+    trials, seconds = _budget(experiment, trials, seconds)
     if not (trials or seconds):
         return None
     train = rows.sample.train
@@ -162,7 +181,7 @@ def search(
             experiment.tuning.space,
             groups=rows.customers.to_numpy()[train],
             base=_boosted(experiment, {}),
-            n_trials=trials or None,
+            n_trials=trials,
             seconds=seconds,
             n_folds=experiment.folds,
             storage=storage,
@@ -230,6 +249,12 @@ def train(
         scale=ScoreScale.of(experiment.scale),
         facts={**_facts(experiment, folder, rows, found), **({"rejects": learnt.facts} if learnt.facts else {})},
     )
+
+
+def _budget(experiment: Experiment, trials: int | None, seconds: float | None) -> tuple[int | None, float | None]:
+    """Trials and seconds of a search, those of the experiment where none are given; None for no bound."""
+    declared = experiment.tuning
+    return (declared.trials if trials is None else trials) or None, (declared.seconds if seconds is None else seconds)
 
 
 @contextmanager

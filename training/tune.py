@@ -20,26 +20,13 @@ from data_contracts.errors import DeclarationError, TrainingError
 from data_contracts.messages import Warned
 from training.boosted import BoostedClassifier, NoSplitWarning
 from training.estimator import Integers, binary_labels, class_folds
-from training.parameters import value_faults
+from training.search_space import check_space, suggest
 from training.workers import is_gone, this_process
 
 if TYPE_CHECKING:
     import optuna
 
-TUNABLE = (
-    "learning_rate",
-    "max_depth",
-    "min_child_weight",
-    "subsample",
-    "colsample_bytree",
-    "reg_alpha",
-    "reg_lambda",
-    "gamma",
-    "max_bin",
-    "n_estimators",
-)
 _FOLDS_AT_ONCE = 2
-_WHOLE = ("max_depth", "max_bin", "n_estimators")
 _WORKER, _TURN = "worker", "turn"
 _TOLD_OF_TRIALS = (
     "number",
@@ -107,33 +94,6 @@ class Tuning:
                 )
             )
         return found
-
-
-def check_space(space: Mapping[str, Any]) -> None:
-    """Refuse a search space that is declared wrongly; the message lists every fault.
-
-    Each entry is `{low, high}` with `log` or `step` if wanted, or `{choices}`.
-
-    Raises
-    ------
-    DeclarationError
-        An unknown parameter or key, bounds that are not numbers in order, a whole-number parameter with fractions.
-
-    Examples
-    --------
-    >>> check_space({"max_depth": {"low": 2, "high": 6}, "learning_rate": {"low": 0.02, "high": 0.2, "log": True}})
-    """
-    faults = [] if space else ["the space is empty; declare at least one parameter"]
-    for name, declared in space.items():
-        if name not in TUNABLE:
-            faults.append(f"{name}: is not tunable; tunable are {', '.join(TUNABLE)}")
-        elif not isinstance(declared, Mapping):
-            faults.append(f"{name}: must be a table with low and high, or choices, not {declared!r}")
-        else:
-            found = [f"{name}: {fault}" for fault in _faults(declared, whole=name in _WHOLE)]
-            faults += found or _out_of_bounds(name, declared)
-    if faults:
-        raise DeclarationError("search space of the tuning: " + "; ".join(faults))
 
 
 def tune(
@@ -224,6 +184,12 @@ def tune(
         optuna.logging.set_verbosity(level)
 
 
+def require_storage(url: str) -> None:
+    """Reach the storage of a search; `TrainingError` where it is not there."""
+    with _storage_reported(url), _opened(url):
+        pass
+
+
 class _Objective:
     """Mean AUC over the folds of one set of parameters; tells Optuna after each fold, so that it can prune."""
 
@@ -247,7 +213,7 @@ class _Objective:
         trial.set_user_attr(_WORKER, this_process())
         seed = int(np.random.SeedSequence([self.random_state, _turn(trial)]).generate_state(1)[0])
         trial.study.sampler = optuna.samplers.TPESampler(seed=seed)
-        suggested = {name: _suggest(trial, name, declared) for name, declared in self.space.items()}
+        suggested = {name: suggest(trial, name, declared) for name, declared in self.space.items()}
         scores: list[float] = []
         with ThreadPoolExecutor(_FOLDS_AT_ONCE) as pool:
             folds = [pool.submit(self._score, suggested, step) for step in range(len(self.folds))]
@@ -426,51 +392,3 @@ def _ended() -> tuple[optuna.trial.TrialState, ...]:
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(deepcopy=False, states=_ended())
-
-
-def _suggest(trial: optuna.Trial, name: str, declared: Mapping[str, Any]) -> Any:
-    if "choices" in declared:
-        return trial.suggest_categorical(name, list(declared["choices"]))
-    low, high, log = declared["low"], declared["high"], bool(declared.get("log", False))
-    if name in _WHOLE:
-        return trial.suggest_int(name, low, high, step=declared.get("step", 1), log=log)
-    return trial.suggest_float(name, low, high, step=declared.get("step"), log=log)
-
-
-def _faults(declared: Mapping[str, Any], *, whole: bool) -> list[str]:
-    """Every fault of one parameter's declaration."""
-    unknown = sorted(set(declared) - {"low", "high", "log", "step", "choices"})
-    faults = [f"unknown key {key!r}; keys are low, high, log, step, choices" for key in unknown]
-    if "choices" in declared:
-        choices = declared["choices"]
-        if set(declared) & {"low", "high", "log", "step"}:
-            faults.append("choices stand alone, without low, high, log or step")
-        if not isinstance(choices, list | tuple) or not choices or not all(_is_number(c, whole) for c in choices):
-            faults.append(f"choices must be a list of {'whole ' if whole else ''}numbers, not {choices!r}")
-        return faults
-    missing = [key for key in ("low", "high") if key not in declared]
-    if missing:
-        return [*faults, f"{' and '.join(missing)} missing"]
-    low, high, log, step = declared["low"], declared["high"], declared.get("log", False), declared.get("step")
-    if not (_is_number(low, whole) and _is_number(high, whole)):
-        return [*faults, f"low and high must be {'whole ' if whole else ''}numbers, not {low!r} and {high!r}"]
-    if low > high:
-        faults.append(f"low {low} is above high {high}")
-    if not isinstance(log, bool):
-        faults.append(f"log must be true or false, not {log!r}")
-    elif log and low <= 0:
-        faults.append(f"log needs low above 0, not {low}")
-    if step is not None and (log or not _is_number(step, whole) or step <= 0):
-        faults.append(f"step must be a {'whole ' if whole else ''}number above 0, without log, not {step!r}")
-    return faults
-
-
-def _out_of_bounds(name: str, declared: Mapping[str, Any]) -> list[str]:
-    """What the parameter itself may not be, whatever the search would like."""
-    values = declared["choices"] if "choices" in declared else (declared["low"], declared["high"])
-    return [fault for value in dict.fromkeys(values) for fault in value_faults({name: value})]
-
-
-def _is_number(value: Any, whole: bool) -> bool:
-    kinds = int if whole else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and bool(np.isfinite(value))

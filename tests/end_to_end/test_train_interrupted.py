@@ -56,7 +56,7 @@ def test_interrupted_and_killed_it_goes_on_to_the_same_bundle(trained: Trained, 
     registry = Home(home).registry()
     assert registry.client.search_registered_models() == []
     assert kept < trained_parts(home)
-    refused = run("promote", "quick", "--home", home)
+    refused = run("promote", "quick", "--approver", "reviewer", "--home", home)
     assert "has no model 'quick'" in refused.err
 
     again = run("--json", "train", trained.experiment, "--data", trained.tables, "--home", home)

@@ -115,6 +115,17 @@ def test_what_a_bundle_keeps_reads_back(toml):
             "[tuning]\ntrials = 3\n[tuning.space]\nmax_depth = { low = 4, high = 2 }\n[split]",
             "- search space of the tuning: max_depth: low 4 is above high 2",
         ),
+        (
+            "[split]",
+            "[boosted]\nmonotone = 'up'\n[split]",
+            "- boosted.monotone: must be a table with -1, 0 or 1 by feature",
+        ),
+        ("[target]", "parts = ['boosted', 'boosted']\n[target]", "- parts: boosted stands there twice"),
+        (
+            "[target]",
+            "parts = ['tabular_net']\n[tuning]\ntrials = 3\nspace = { max_depth = { low = 1, high = 2 } }\n[target]",
+            "- tuning: the search is of XGBoost, which is not among the parts; add boosted, or leave it out",
+        ),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_by_its_place(toml, before, after, fault):

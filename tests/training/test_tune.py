@@ -1,4 +1,4 @@
-"""Tuning: declared space checked as a whole, seeded, resumable, within its budget."""
+"""Tuning: seeded, resumable, within its budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from data_contracts.errors import DeclarationError, TrainingError
 from tests.command_line import ENVIRONMENT
 from training.boosted import BoostedClassifier
-from training.tune import check_space, tune
+from training.tune import tune
 
 SPACE = {
     "max_depth": {"low": 1, "high": 3},
@@ -179,31 +179,6 @@ def test_a_search_that_is_no_better_than_chance_says_so():
     assert found.best_auc == 0.5
     assert found.importances == {}
     assert [warned.code for warned in found.warnings] == ["search_found_nothing"]
-
-
-def test_every_fault_of_the_space_is_listed():
-    space = {
-        "depth": {"low": 1, "high": 2},
-        "max_depth": {"low": 1.5, "high": 2},
-        "learning_rate": {"low": 0, "high": 0.1, "log": True, "logg": True},
-        "subsample": {"low": 0.9, "high": 0.5},
-        "gamma": {"low": 0.0},
-        "max_bin": {"choices": []},
-        "reg_alpha": 3,
-    }
-    with pytest.raises(DeclarationError) as error:
-        check_space(space)
-    for fault in (
-        "depth: is not tunable",
-        "max_depth: low and high must be whole numbers, not 1.5 and 2",
-        "learning_rate: unknown key 'logg'",
-        "learning_rate: log needs low above 0, not 0",
-        "subsample: low 0.9 is above high 0.5",
-        "gamma: high missing",
-        "max_bin: choices must be a list of whole numbers, not []",
-        "reg_alpha: must be a table",
-    ):
-        assert fault in str(error.value)
 
 
 def test_no_budget_and_no_storage(loans):
