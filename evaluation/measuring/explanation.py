@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data_contracts.messages import Reason
 from evaluation.attribution import Attributions, Explainer
 from evaluation.fidelity import Fidelity, audit
 from evaluation.implementation import ServedRows
@@ -48,6 +49,7 @@ class Sample:
     events: EventSequences | None
     explainer: Explainer
     attributions: Attributions
+    reasons: list[list[Reason]]
 
 
 def explained_sample(subject: Subject) -> Sample:
@@ -57,7 +59,9 @@ def explained_sample(subject: Subject) -> Sample:
     explainer = Explainer.of(subject.bundle)
     features = subject.rows.features.iloc[at].reset_index(drop=True)
     events = subject.rows.events.take(at) if explainer.sources else None
-    return Sample(features, events, explainer, explainer(features, events))
+    attributions = explainer(features, events)
+    reasons = ReasonWriter.of(subject.bundle).write(attributions, features, events)
+    return Sample(features, events, explainer, attributions, reasons)
 
 
 def months_of_events(subject: Subject, sample: Sample) -> Array | Unknown:

@@ -127,7 +127,7 @@ def _method(subject: Subject) -> Method:
     model = subject.bundle.model
     return Method(
         experiment=subject.bundle.facts["experiment_text"],
-        parts=[Part(name, weight, model.dropped_.get(name)) for name, weight in model.weights_.items()],
-        calibrator=model.calibrator_.kind,
+        parts=[Part(name, weight, words.dropped_text(model, name)) for name, weight in model.weights_.items()],
+        calibrator=words.CALIBRATORS.get(model.calibrator_.kind, model.calibrator_.kind),
         seeds={"experiment": subject.experiment.seed},
     )

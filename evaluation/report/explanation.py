@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.report.inputs import FeatureLike, ReportInput
-from reporting.page import Text, number
+from reporting.page import Text
 
 Array = npt.NDArray[np.float64]
 
@@ -67,6 +67,7 @@ class Applicant:
     pd: float
     residual: float
     steps: tuple[Step, ...]
+    reasons: tuple[tuple[Text, float], ...]  # what the applicant would be told, with its log-odds
     groups: tuple[tuple[str, float], ...]  # what each source of features, and the events, add up to
     base_at: float  # per cent
 
@@ -160,11 +161,18 @@ def applicant(report: ReportInput, row: int, *, strongest: int = 10) -> Applican
         left = 100 * (min(start, total) - low) / span
         steps.append(Step(text, shown, value, total, left, 100 * abs(value) / span))
     pd = float(1 / (1 + np.exp(-log_odds)))
-    return Applicant(row, log_odds, pd, total - log_odds, tuple(steps), tuple(of_group), 100 * (base - low) / span)
+    told = report.explained.reasons[row] if report.explained.reasons else ()
+    reasons = tuple((Text(one.zh, one.en), one.log_odds) for one in told)
+    at = 100 * (base - low) / span
+    return Applicant(row, log_odds, pd, total - log_odds, tuple(steps), reasons, tuple(of_group), at)
 
 
 def _shown(report: ReportInput, row: int, column: int) -> str:
+    """A feature's value with its unit, in four digits; a dash where it is missing."""
     if column >= len(report.features.declared):
         return ""
     value = float(report.explained.rows.iloc[:, column].to_numpy(dtype=np.float64)[row])
-    return f"{number(value, 3)} {report.features.declared[column].unit}" if np.isfinite(value) else "–"
+    if not np.isfinite(value):
+        return "–"
+    digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{digits} {report.features.declared[column].unit}"

@@ -73,6 +73,17 @@ class AttributionsLike(Protocol):
     def sources(self) -> Sequence[str]: ...
 
 
+class ReasonLike(Protocol):
+    """What the report reads of a reason; `data_contracts.messages.Reason` fits."""
+
+    @property
+    def zh(self) -> str: ...
+    @property
+    def en(self) -> str: ...
+    @property
+    def log_odds(self) -> float: ...
+
+
 @dataclass(frozen=True)
 class Identity:
     """Which model, on whose records, for what.
@@ -235,6 +246,8 @@ class Explained:
     interactions : Interactions or Unknown
     months : array, shape (n, n_sources, months), or Unknown
         Attributions of each source of events by month before the application, the latest first.
+    reasons : sequence of sequence of ReasonLike
+        What each of these applicants would be told, strongest first; empty where it is not known.
     """
 
     rows: pd.DataFrame
@@ -242,6 +255,7 @@ class Explained:
     log_odds: npt.ArrayLike
     interactions: Interactions | Unknown = NOT_MEASURED
     months: Array | Unknown = NOT_MEASURED
+    reasons: Sequence[Sequence[ReasonLike]] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,23 @@ from features.algebra import FeatureSet
 from reporting.page import Text
 from training.bundle import Bundle
 from training.experiment import Experiment
+from training.hybrid import LEAST_WEIGHT, HybridClassifier
+
+CALIBRATORS = {
+    "platt": Text("Platt（对数几率的直线）", "Platt: a line in log-odds"),
+    "beta": Text("Beta校准", "beta calibration"),
+    "isotonic": Text("保序回归", "isotonic regression"),
+}
+
+
+def dropped_text(model: HybridClassifier, part: str) -> Text | None:
+    """Why a part of the hybrid is not in use; None where it is."""
+    why = model.dropped_.get(part)
+    if why is None:
+        return None
+    if model.weights_.get(part, 0.0) < LEAST_WEIGHT and "weight" in why:
+        return Text(f"与其余组件并用时权重低于{LEAST_WEIGHT}，没有增益", why)
+    return Text("训练时没有事件序列", why)
 
 
 def split_text(bundle: Bundle) -> Text:

@@ -17,6 +17,8 @@ from evaluation.alternative import Alternative
 from evaluation.implementation import Implementation
 from evaluation.interactions import Interactions, Pair
 from evaluation.lineage import Fault, Origin, UsedTable
+from evaluation.measuring.subject import Subject
+from evaluation.measuring.whole import report_input as measured
 from evaluation.metric import Metric
 from evaluation.monitoring_limits import monitoring_limits
 from evaluation.paired import swap_set
@@ -61,6 +63,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TableFolder, Rows
     experiment = Experiment.model_validate(TINY)
     rows = run.prepare_for(experiment, folder)
     return folder, rows, run.train(experiment, folder, rows).save(place / "bundle")
+
+
+@pytest.fixture(scope="session")
+def whole(trained: tuple[TableFolder, Rows, Bundle]) -> ReportInput:
+    """Everything a report says of that bundle, measured."""
+    folder, rows, bundle = trained
+    subject = Subject(bundle, folder, rows, own=True)
+    return measured(subject, lambda step, share: None, created="2026-01-01", owner="Retail risk")
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ def test_findings_against_the_model_come_first(report_input):
     worse = replace(report_input().implementation, pd_difference=0.5)
     text = section(build_report(report_input(implementation=worse)), "findings")
     first = text.index("Online and batch disagree")
-    assert first < text.index("Part net did not enter the hybrid") < text.index("Not measured this time")
+    assert first < text.index("net: not in the hybrid") < text.index("Not measured this time")
 
 
 def test_clauses_name_sections_that_are_there(html):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import numpy as np
-import pytest
 
+from evaluation.measuring.course import course_of
+from evaluation.measuring.probes import scorer
+from evaluation.measuring.sample import months_of
 from evaluation.measuring.subject import Subject
 from evaluation.measuring.whole import report_input as measured
 from evaluation.report.build import SECTIONS, build_report
 from evaluation.report.inputs import ReportInput
 from evaluation.run import evaluate
+from evaluation.segments import by_segment
 from lenders import simulated
 from reporting.page import Unknown
 from tests.evaluation.test_report import section
@@ -21,19 +24,15 @@ def silent(step, share):
     """Nobody watches."""
 
 
-@pytest.fixture(scope="module")
-def whole(trained) -> ReportInput:
-    folder, rows, bundle = trained
-    return measured(Subject(bundle, folder, rows, own=True), silent, created="2026-01-01", owner="Retail risk")
-
-
 def unknown(report: ReportInput) -> set[str]:
     return {field.name for field in fields(report) if isinstance(getattr(report, field.name), Unknown)}
 
 
 def test_everything_is_measured_but_what_was_not_given(whole):
-    assert unknown(whole) == {"challenger", "reasons"}
+    assert unknown(whole) == {"challenger"}
     assert whole.implementation.passed
+    assert whole.reasons.agreement.passed
+    assert {one.part for one in whole.reasons.fidelity} <= {"tabular_net", "sequence_net"}
     assert whole.course.drift
     assert {one.dimension for one in whole.segments} >= {"month", "product", "channel"}
     assert [one.size for one in whole.noise] == [0.01, 0.05, 0.1, 0.2]
@@ -42,8 +41,6 @@ def test_everything_is_measured_but_what_was_not_given(whole):
 
 
 def test_the_probes_score_as_the_bundle_does(trained):
-    from evaluation.measuring.probes import scorer
-
     folder, rows, bundle = trained
     subject = Subject(bundle, folder, rows, own=True)
     at = subject.tested[::3]
@@ -69,10 +66,13 @@ def test_another_folder_than_it_was_trained_on(trained, tmp_path):
     assert bundle.facts["data_identity"] in section(html, "hashes")
 
 
-def test_made_up_dates_tell_no_course_of_time(trained):
+def test_made_up_dates_tell_no_course_of_time(trained, whole):
     folder, rows, bundle = trained
     subject = Subject(bundle, replace(folder, dates="relative"), rows, own=True)
-    html = build_report(measured(subject, silent))
+    assert "month" not in subject.dimensions
+    sample = replace(whole.sample, months=months_of(subject))
+    segments = by_segment(subject.test.y, subject.test.pd, subject.dimensions, resamples=20)
+    html = build_report(replace(whole, sample=sample, course=course_of(subject), segments=segments))
     assert "months mean nothing" in section(html, "sample")
     assert "no course of time to look at" in section(html, "stability")
     assert "By month" not in section(html, "segments")

@@ -15,6 +15,7 @@ from evaluation.report.facts import Facts, Finding, Section
 from reporting.page import Text, Unknown
 
 ADDITIVITY_LIMIT = 1e-4
+NOTHING = Unknown(Text("没有被解释的行。", "No row was explained."))
 _SHOWN, _DEPENDENCE, _POINTS, _PAIRS_DRAWN = 15, 4, 2000, 2
 
 
@@ -93,7 +94,7 @@ def _additivity(facts: Facts) -> dict[str, Any]:
         "worst": worst,
         "limit": ADDITIVITY_LIMIT,
         "explained": len(facts.residual),
-        "nothing": Unknown(Text("没有被解释的行。", "No row was explained.")),
+        **({} if worst is not None else {"nothing": NOTHING}),
         "reasons": reasons,
         "least": LEAST_RANK_CORRELATION,
         "findings": findings,

@@ -13,6 +13,11 @@ from evaluation.report import explanation
 from evaluation.report.facts import Facts, Finding, Section
 from reporting.page import Text, Unknown
 
+PARTS = {
+    "boosted": Text("树（XGBoost）", "Trees (XGBoost)"),
+    "tabular_net": Text("表格网络（TabM）", "Tabular net (TabM)"),
+    "sequence_net": Text("序列网络", "Sequence net"),
+}
 _MANY_CONSTANT = 0.2
 _LARGE_STEP, _SHOWN = 0.05, 10
 _TELLING = {"auc": 0.8, "r2": 0.5}
@@ -112,17 +117,22 @@ def _findings_of_proxies(treatment: Treatment | Unknown) -> list[Finding]:
 
 def _method(facts: Facts) -> dict[str, Any]:
     report = facts.report
-    dropped = [part for part in report.method.parts if part.dropped is not None]
     return {
         "method": report.method,
+        "names": PARTS,
         "parts": _parts(facts),
         "alternative": report.alternative,
-        "findings": [
-            Finding("warn", Text(f"组件{part.name}未进入混合模型。", f"Part {part.name} did not enter the hybrid."))
-            for part in dropped
-        ]
-        + _findings_of_alternative(facts),
+        "findings": [*_findings_of_parts(facts), *_findings_of_alternative(facts)],
     }
+
+
+def _findings_of_parts(facts: Facts) -> list[Finding]:
+    dropped = [_part(part.name) for part in facts.report.method.parts if part.dropped is not None]
+    return [Finding("warn", Text(f"{one.zh}未进入混合模型。", f"{one.en}: not in the hybrid.")) for one in dropped]
+
+
+def _part(name: str) -> Text:
+    return PARTS.get(name, Text(name, name))
 
 
 def _parts(facts: Facts) -> list[tuple[str, Metric, Metric | None]]:
