@@ -235,7 +235,7 @@ def test_a_bundle_with_one_byte_changed(trained: Trained, changed_file: str, tmp
     out = tmp_path / "scores.parquet"
     for words in (
         ("score-batch", "--model", "quick", "--data", trained.tables, "--out", out, *at_home),
-        ("promote", "quick/1", *at_home),
+        ("promote", "quick/1", "--approver", "risk team", *at_home),
         ("serve", "--model", "quick", "--port", unused_port(), *at_home),
     ):
         message = refused(*words, code=4)
@@ -349,7 +349,9 @@ def test_a_registry_that_cannot_be_reached(trained: Trained, tmp_path: Path, sch
 
 def test_a_registry_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is a text and no database of MLflow " * 40)
-    assert "file is not a database" in refused("promote", "quick/1", "--home", tmp_path, code=3)
+    assert "file is not a database" in refused(
+        "promote", "quick/1", "--approver", "risk team", "--home", tmp_path, code=3
+    )
 
 
 def test_an_out_that_is_something_else(trained: Trained, tmp_path: Path) -> None:
@@ -370,7 +372,7 @@ def test_an_out_that_is_something_else(trained: Trained, tmp_path: Path) -> None
         assert "was not written by the demo" in refused("demo", "--out", place, code=2)
     at_home = ("--model", "quick", "--home", trained.home)
     assert f"{file} is no folder" in refused("monitor", "--out", file, *at_home, code=2)
-    assert f"{file} is no folder" in refused("promote", "quick/1", "--home", file, code=2)
+    assert f"{file} is no folder" in refused("promote", "quick/1", "--approver", "risk team", "--home", file, code=2)
     assert files_of(tmp_path) == before
 
 
