@@ -4,6 +4,7 @@ In a notebook, use the rooms' own functions; these here add the contracts' check
 for each room that the steps lead through; libraries are imported by the step that needs them.
 """
 
+from pipeline.decision_log import export_log, prune_log, verify_log
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
@@ -15,11 +16,13 @@ __all__ = [
     "compare",
     "evaluate_model",
     "explain_features",
+    "export_log",
     "gate",
     "monitor",
     "monitor_parity",
     "observe",
     "promote",
+    "prune_log",
     "register",
     "retire",
     "rollback",
@@ -28,6 +31,7 @@ __all__ = [
     "serve",
     "train",
     "tune",
+    "verify_log",
     "write_catalogue",
     "write_features",
 ]

@@ -61,6 +61,7 @@ DECISIONS = sa.Table(
     sa.Column("previous_mac", sa.String),
     sa.Column("mac", sa.String),
 )
+COLUMNS = tuple(str(column.name) for column in DECISIONS.columns)  # plain text, not SQLAlchemy's own
 
 
 @dataclass(frozen=True)
