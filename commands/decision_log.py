@@ -1,4 +1,4 @@
-"""Commands with the decision log: log verify, log export, log prune."""
+"""Commands with the decision log: log verify, log export, log prune, replay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import HOME, HomePath, LogUrl, home_at
+from commands.options import HOME, HomePath, LogUrl, TrackingUri, home_at
 from commands.terminal import DIFFERS, flags, progress_bar, tell
 
 app = typer.Typer()
@@ -77,3 +77,36 @@ def prune(
     with progress_bar() as progress:
         facts = pipeline.prune_log(home_at(home, log_url=log_url), days=older_than, progress=progress)
     tell(facts)
+
+
+@app.command(epilog="Example: [bold]lendwell replay 3f0c...[/] or [bold]lendwell replay --all --since 2026-07-01[/]")
+def replay(
+    decision_id: Annotated[str | None, typer.Argument(help="Of an answer.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every decision of the log instead.")] = False,
+    since: Since = None,
+    until: Until = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle, if the registry does not have it any more.")
+    ] = None,
+    home: HomePath = HOME,
+    tracking_uri: TrackingUri = None,
+    log_url: LogUrl = None,
+) -> None:
+    """Compute a logged decision again by the bundle that took it: every bit is the same, or it tells what differs.
+
+    Exit code 3: something differs. The cause is the first of data, features, model, calibrator, points and reasons.
+    """
+    import pipeline
+
+    several = everything or since is not None or until is not None
+    if several == (decision_id is not None):
+        raise typer.BadParameter("give the id of a decision, or --all, --since or --until")
+    place = home_at(home, tracking_uri, log_url)
+    if decision_id is not None:
+        facts = pipeline.replay(place, decision_id, bundle=bundle)
+    else:
+        with progress_bar() as progress:
+            facts = pipeline.replay_many(place, since=since, until=until, bundle=bundle, progress=progress)
+    tell(facts)
+    if not facts["same"]:
+        raise typer.Exit(DIFFERS)

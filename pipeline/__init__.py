@@ -8,6 +8,7 @@ from pipeline.decision_log import export_log, prune_log, verify_log
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
+from pipeline.replay import replay, replay_many
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
 from pipeline.training import observe, train, tune
 
@@ -24,6 +25,8 @@ __all__ = [
     "promote",
     "prune_log",
     "register",
+    "replay",
+    "replay_many",
     "retire",
     "rollback",
     "score",
