@@ -44,7 +44,8 @@ def replay_many(
     from serving.log_reading import Wanted, count, rows
 
     bundles, wanted = _Bundles(home, bundle), Wanted(since, until)
-    done, causes, absent, told = 0, Counter[str](), Counter[str](), []
+    done, causes, absent = 0, Counter[str](), Counter[str]()
+    told: list[Facts] = []
     with DecisionLog.open(home.log) as log:
         total = count(log.engine, wanted)
         for number, row in enumerate(rows(log.engine, wanted), start=1):
