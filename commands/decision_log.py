@@ -72,7 +72,9 @@ def prune(
     """Remove the oldest decisions for good; the chain of those that stay can still be verified."""
     import pipeline
 
-    if not yes and not flags["json"]:
+    if not yes and flags["json"]:
+        raise typer.BadParameter("with --json nobody is asked: add --yes to remove decisions for good")
+    if not yes:
         typer.confirm(f"Remove every decision older than {older_than:,} days for good?", abort=True)
     with progress_bar() as progress:
         facts = pipeline.prune_log(home_at(home, log_url=log_url), days=older_than, progress=progress)

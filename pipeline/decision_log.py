@@ -14,7 +14,7 @@ def verify_log(home: Home, *, head: str | None = None, progress: Progress | None
     from serving.decision_log import DecisionLog
     from serving.log_upkeep import verify
 
-    with DecisionLog.open(home.log) as log:
+    with DecisionLog.open(home.log, create=False) as log:
         found = verify(log, head, progress)
     return {
         "whole": not found.breaks,
@@ -34,7 +34,7 @@ def prune_log(home: Home, *, days: int, now: datetime | None = None, progress: P
 
     at = utc(now or datetime.now(UTC))
     before = at - timedelta(days=days)
-    with DecisionLog.open(home.log) as log:
+    with DecisionLog.open(home.log, create=False) as log:
         removed = prune(log, before, at, progress)
     return {"removed": removed, "decided_before": f"{before:%Y-%m-%d %H:%M}"}
 
@@ -56,6 +56,6 @@ def export_log(
 
     require_file(out)
     form, wanted = form_of(out), Wanted(since, until, bundle, kind)
-    with DecisionLog.open(home.log) as log:
+    with DecisionLog.open(home.log, create=False) as log:
         written = write_whole(out, lambda draft: export(log, draft, form, wanted, progress))
     return {"decisions": written, "file": str(out)}

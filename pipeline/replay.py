@@ -23,7 +23,7 @@ def replay(home: Home, decision_id: str, *, bundle: Path | None = None) -> Facts
     """Compute one decision again, by the bundle of the registry that took it or by one in a folder."""
     from serving.decision_log import DecisionLog
 
-    with DecisionLog.open(home.log) as log:
+    with DecisionLog.open(home.log, create=False) as log:
         row = log.row(decision_id)
     replayed = _Bundles(home, bundle).replayer(row)(row)
     facts = {name: row[name] for name in ("kind", "decided_at", "bundle_name", "bundle_version", "bundle_identity")}
@@ -46,7 +46,7 @@ def replay_many(
     bundles, wanted = _Bundles(home, bundle), Wanted(since, until)
     done, causes, absent = 0, Counter[str](), Counter[str]()
     told: list[Facts] = []
-    with DecisionLog.open(home.log) as log:
+    with DecisionLog.open(home.log, create=False) as log:
         total = count(log.engine, wanted)
         for number, row in enumerate(rows(log.engine, wanted), start=1):
             if progress and number % 10 == 0:

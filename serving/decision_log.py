@@ -83,7 +83,9 @@ class DecisionLog:
         self._group: GroupCommit[Row, Row | None] = GroupCommit(self._write, MOST_AT_ONCE, _PATIENCE_SECONDS, _SHARED)
 
     @classmethod
-    def open(cls, url: str, *, key: str | None = None, key_file: Path | None = None) -> DecisionLog:
+    def open(
+        cls, url: str, *, key: str | None = None, key_file: Path | None = None, create: bool = True
+    ) -> DecisionLog:
         """Open a log, create it where there is none, and bring its tables up to date.
 
         Parameters
@@ -94,6 +96,8 @@ class DecisionLog:
             Key of the hashes; else the environment's `LENDWELL_LOG_KEY`; else the content of `key_file`.
         key_file : Path, optional
             Made with mode 0600 where it does not exist; beside the SQLite file by default.
+        create : bool, default True
+            False for who reads: a SQLite file that is not there is told, not made.
 
         Raises
         ------
@@ -101,8 +105,8 @@ class DecisionLog:
             Where the database cannot be reached, the key is missing or another, or a newer Lendwell wrote the log.
         """
         address = address_of(url)
+        engine = engine_of(address, create=create)
         secret = key or os.environ.get(KEY_VARIABLE) or key_of(address, key_file)
-        engine = engine_of(address)
         log = cls(engine, secret.encode())
         try:
             with reaching(address):

@@ -200,6 +200,27 @@ def test_a_database_that_went_away_is_told_and_the_request_is_not(tmp_path: Path
     assert "amount_requested" not in str(caught.value)
 
 
+def test_a_file_that_was_replaced_is_not_written_into(tmp_path: Path) -> None:
+    file, away = tmp_path / "decisions.db", tmp_path / "away.db"
+    with DecisionLog.open(f"sqlite:///{file}", key="a key") as log:
+        first = log.append(asked(), decided())
+        file.rename(away)
+        file.write_bytes(b"")
+        for _ in range(2):
+            with pytest.raises(ServiceError, match="moved away or replaced"):
+                log.append(asked("A-2"), decided())
+        assert not log.is_reachable()
+        assert file.read_bytes() == b""
+        away.replace(file)
+        assert log.append(asked(), decided()).decision_id == first.decision_id
+
+
+def test_who_only_reads_makes_no_log(tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match="There is no decision log"):
+        DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_processes_that_open_a_new_log_at_once_all_get_it(url: str) -> None:
     command = (
         "import sys; from serving.decision_log import DecisionLog; DecisionLog.open(sys.argv[1], key='a key').close()"

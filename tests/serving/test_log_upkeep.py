@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from serving.decision_log import DecisionLog
 from serving.log_export import export, form_of
 from serving.log_reading import Wanted
 from serving.log_upkeep import MOST_BREAKS, prune, verify
+from tests.command_line import refused, run
 from tests.serving.decisions import NOON, asked, decided
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -276,3 +278,22 @@ def old_log() -> Callable[[str], None]:
         engine.dispose()
 
     return make
+
+
+def test_the_commands_verify_export_and_prune(log: DecisionLog, url: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LENDWELL_LOG_KEY", "a key")
+    place = ("--log-url", url)
+    whole = run("--json", "log", "verify", *place)
+    assert (whole.code, whole.facts["whole"], whole.facts["entries"]) == (0, True, 5)
+    out = tmp_path / "some.jsonl"
+    assert run("--json", "log", "export", "--out", out, "--until", "2025-03-03", *place).facts["decisions"] == 2
+    assert run("--json", "log", "prune", "--older-than", 1, *place).code == 2
+    pruned = run("--json", "log", "prune", "--older-than", 1, "--yes", *place)
+    assert (pruned.code, pruned.facts["removed"]) == (0, 5)
+    kept = run("--json", "log", "verify", "--head", whole.facts["head"], *place)
+    assert (kept.code, kept.facts["entries"], kept.facts["pruned_up_to"]) == (0, 1, 5)
+    tamper(log, "DELETE FROM decisions")
+    broken = run("--json", "log", "verify", *place)
+    assert (broken.code, broken.facts["first_break"], broken.facts["breaks"]) == (3, 6, ["Entry 6 was removed."])
+    missing = refused("log", "verify", "--home", tmp_path / "nowhere", code=5)
+    assert "There is no decision log" in missing
