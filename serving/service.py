@@ -14,8 +14,10 @@ BentoML answers `/healthz`, `/readyz` and `/metrics` itself; `__is_ready__` tell
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -29,6 +31,7 @@ from serving.decision_log import DecisionLog
 from serving.request_log import RequestLog, open_request_log
 
 CHAMPION = "champion"
+_SIGNAL_AT_PARENTS_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 
 
 class _Mounted:
@@ -71,6 +74,7 @@ class ScoringService:
             raise SystemExit(f"lendwell: {error}") from None
 
     def __init__(self) -> None:
+        _end_with_parent()
         try:
             self._open()
         except LendwellError as error:
@@ -104,6 +108,12 @@ class ScoringService:
     def close(self) -> None:
         """Give back the connections of the decision log."""
         self._log.close()
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this worker when BentoML's own process was killed: it would keep the port and answer unwatched."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGTERM)
 
 
 def _now() -> datetime:
