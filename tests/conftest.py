@@ -13,7 +13,7 @@ from hypothesis import settings
 
 BESIDE_THE_CLONE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
-# The main module of a worker of pytest-xdist has no file; PySpark would take that for its own doctests and end the process.
+# The main module of a worker of pytest-xdist has no file; PySpark would take that for its own doctests and exit.
 if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
 
