@@ -138,12 +138,13 @@ def require_file(out: Path) -> None:
             return
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside its place and move it there when it is complete."""
+def write_whole(path: Path, write: Callable[[Path], Any]) -> Any:
+    """Write a file beside its place and move it there when it is complete; returns what `write` returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
-        write(draft)
+        told = write(draft)
         draft.replace(path)
+        return told
     finally:
         draft.unlink(missing_ok=True)

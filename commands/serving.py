@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import HOME, Data, HomePath, LogUrl, Model, RequestLogPath, TrackingUri, home_at
+from commands.options import HOME, KEYS, Data, HomePath, KeysPath, LogUrl, Model, RequestLogPath, TrackingUri, home_at
 from commands.terminal import DIFFERS, progress_bar, tell
 
 app = typer.Typer()
@@ -23,6 +23,12 @@ def serve(
         float,
         typer.Option(min=0, max=1, envvar="LENDWELL_REQUEST_SAMPLE", help="Share of raw requests to keep for 30 days."),
     ] = 0.0,
+    keys: KeysPath = None,
+    rate: Annotated[
+        float, typer.Option(envvar="LENDWELL_RATE", help="Requests a second that each API key may send.")
+    ] = 200.0,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate with its chain, PEM: HTTPS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")] = None,
     home: HomePath = HOME,
     tracking_uri: TrackingUri = None,
     log_url: LogUrl = None,
@@ -30,13 +36,24 @@ def serve(
 ) -> None:
     """Serve the champion: POST /v1/application/score. Every answer is in the decision log before it leaves.
 
+    Callers need an API key (`lendwell keys add`); where none was ever made, this machine alone is answered.
     With --sample-requests a share of raw requests is kept, for `lendwell monitor --parity`.
     """
     import pipeline
+    from serving.access import Access
 
     place = home_at(home, tracking_uri, log_url)
+    access = Access(keys or place.path / KEYS, rate, tls_cert, tls_key)
     raise typer.Exit(
-        pipeline.serve(model, place, host=host, port=port, sample_requests=sample_requests, request_log=request_log)
+        pipeline.serve(
+            model,
+            place,
+            host=host,
+            port=port,
+            sample_requests=sample_requests,
+            request_log=request_log,
+            access=access,
+        )
     )
 
 

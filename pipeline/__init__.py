@@ -4,9 +4,11 @@ In a notebook, use the rooms' own functions; these here add the contracts' check
 for each room that the steps lead through; libraries are imported by the step that needs them.
 """
 
+from pipeline.decision_log import export_log, prune_log, verify_log
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
+from pipeline.replay import replay, replay_many
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
 from pipeline.training import observe, train, tune
 
@@ -15,12 +17,16 @@ __all__ = [
     "compare",
     "evaluate_model",
     "explain_features",
+    "export_log",
     "gate",
     "monitor",
     "monitor_parity",
     "observe",
     "promote",
+    "prune_log",
     "register",
+    "replay",
+    "replay_many",
     "retire",
     "rollback",
     "score",
@@ -28,6 +34,7 @@ __all__ = [
     "serve",
     "train",
     "tune",
+    "verify_log",
     "write_catalogue",
     "write_features",
 ]

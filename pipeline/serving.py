@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_contracts.errors import LendwellError, SourceError
 from data_contracts.folder import TableFolder
 from records import Facts, Progress
 from workspace import Home, opened, require_file, with_columns, write_whole
+
+if TYPE_CHECKING:
+    from serving.access import Access
 
 
 def score_batch(model: str, data: Path, out: Path, home: Home, *, progress: Progress | None = None) -> Facts:
@@ -65,7 +70,9 @@ def score(
     else:
         raise SourceError("Give a request file, or --data and --application.")
     if url is not None:
-        with ScoreClient(url) as client:
+        key, authority = os.environ.get("LENDWELL_API_KEY"), os.environ.get("LENDWELL_CA")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with ScoreClient(url, headers=headers, authority=Path(authority) if authority else None) as client:
             return client.score(asked).model_dump()
     from serving.scorer import Scorer
 
@@ -84,11 +91,20 @@ def score(
 
 
 def serve(
-    model: str, home: Home, *, host: str, port: int, sample_requests: float = 0.0, request_log: Path | None = None
+    model: str,
+    home: Home,
+    *,
+    host: str,
+    port: int,
+    sample_requests: float = 0.0,
+    request_log: Path | None = None,
+    access: Access | None = None,
 ) -> int:
     """Serve a registered bundle until interrupted, keeping a share of raw requests for `monitor_parity`."""
     from serving import launch
 
+    if access is not None:
+        access.check(host)
     launch.require_free(host, port)
     registry = home.registry()
     chosen = registry.find(model).require_in_use()
@@ -102,6 +118,7 @@ def serve(
             version=chosen.version,
             request_log=_requests(home, request_log),
             request_sample=sample_requests,
+            access=access,
         )
 
 

@@ -172,6 +172,7 @@ class _Endpoint:
             bundle_identity=scorer.bundle_name.identity,
             feature_set_identity=scorer.feature_set_name.identity,
             features=scored.features,
+            parts=scored.parts,
             log_odds=scored.log_odds,
             pd=scored.pd,
             score=scored.score,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +31,10 @@ class ScoreClient:
         Seconds to wait for an answer.
     decision_point : str, default "application"
         Which champion to ask.
+    headers : mapping of str to str, optional
+        Sent with each request, such as an API key.
+    authority : Path, optional
+        PEM file of the certificate authority that signed the service's certificate, if no public one did.
 
     Examples
     --------
@@ -36,8 +42,19 @@ class ScoreClient:
     ...     client.score({"application": application, "inquiries": []}).pd
     """
 
-    def __init__(self, base_url: str, timeout: float = 10.0, decision_point: str = "application") -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float = 10.0,
+        decision_point: str = "application",
+        *,
+        headers: Mapping[str, str] | None = None,
+        authority: Path | None = None,
+    ) -> None:
+        trusted = True if authority is None else ssl.create_default_context(cafile=authority)
+        self._http = httpx.Client(
+            base_url=base_url, timeout=timeout, trust_env=False, headers=dict(headers or {}), verify=trusted
+        )
         self._path = f"/v1/{decision_point}/score"
 
     def score(self, request: ScoreRequest | Mapping[str, Any] | str | bytes) -> ScoreResponse:

@@ -17,8 +17,10 @@ from typing import IO
 import httpx
 
 from data_contracts.errors import ServiceError
+from serving.access import Access
 
 _ROOMS = Path(__file__).resolve().parent.parent
+_BENTOML = [sys.executable, "-m", "bentoml", "serve"]
 _SERVICE = "serving.service:ScoringService"
 _GRACE_SECONDS = 10.0
 
@@ -33,6 +35,7 @@ def serve(
     home: Path | None = None,
     request_log: Path | None = None,
     request_sample: float = 0.0,
+    access: Access | None = None,
 ) -> int:
     """Serve a bundle until the process is interrupted; returns the service's exit code.
 
@@ -52,6 +55,8 @@ def serve(
         Folder where raw requests are kept, see `serving.request_log`.
     request_sample : float, default 0
         Share of requests that is kept there.
+    access : Access, optional
+        API keys and certificate; without it this machine is answered, without keys.
 
     Raises
     ------
@@ -61,7 +66,9 @@ def serve(
         The port is in use, the decision log cannot be opened, or requests cannot be kept as asked.
     """
     keep = (request_log, request_sample)
-    with _started(bundle_path, log_url, host, port, version=version, home=home, keep=keep, output=None) as process:
+    with _started(
+        bundle_path, log_url, host, port, version=version, home=home, keep=keep, access=access, output=None
+    ) as process:
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
             return process.wait()
@@ -82,16 +89,20 @@ def running_service(
     home: Path | None = None,
     request_log: Path | None = None,
     request_sample: float = 0.0,
+    access: Access | None = None,
+    output: Path | None = None,
     ready_seconds: float = 60.0,
 ) -> Iterator[str]:
     """A service that is ready to answer for as long as the block lasts; yields its base URL.
 
     Parameters
     ----------
-    bundle_path, log_url, host, version, home, request_log, request_sample
+    bundle_path, log_url, host, version, home, request_log, request_sample, access
         As in `serve`.
     port : int, optional
         A free one by default.
+    output : Path, optional
+        File that keeps what the service says.
     ready_seconds : float, default 60
         How long the start may take.
 
@@ -105,11 +116,13 @@ def running_service(
     chosen = _free_port(host) if port is None else port
     keep = (request_log, request_sample)
     with (
-        tempfile.TemporaryFile() as output,
-        _started(bundle_path, log_url, host, chosen, version=version, home=home, keep=keep, output=output) as process,
+        output.open("w+b") if output else tempfile.TemporaryFile() as said,
+        _started(
+            bundle_path, log_url, host, chosen, version=version, home=home, keep=keep, access=access, output=said
+        ) as process,
     ):
-        base_url = f"http://{host}:{chosen}"
-        _await_ready(process, base_url, ready_seconds, output)
+        base_url = f"{access.scheme if access else 'http'}://{host}:{chosen}"
+        _await_ready(process, base_url, ready_seconds, said)
         yield base_url
 
 
@@ -123,6 +136,7 @@ def _started(
     version: str | None,
     home: Path | None,
     keep: tuple[Path | None, float],
+    access: Access | None,
     output: IO[bytes] | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
@@ -130,6 +144,8 @@ def _started(
     from serving.request_log import open_request_log
     from training.manifest import verify
 
+    access = access or Access()
+    access.check(host)
     require_free(host, port)
     verify(bundle_path)
     request_log, request_sample = keep
@@ -139,6 +155,7 @@ def _started(
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lendwell-bentoml-")))
         environment = {
             **os.environ,
+            **access.environment,
             "BENTOML_HOME": str(folder.absolute()),
             "BENTOML_DO_NOT_TRACK": "True",
             "LENDWELL_BUNDLE": str(bundle_path.absolute()),
@@ -151,7 +168,7 @@ def _started(
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOMS), os.environ.get("PYTHONPATH")])),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", _SERVICE, "--host", host, "--port", str(port)],
+            [*_BENTOML, _SERVICE, "--host", host, "--port", str(port), *access.options],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -184,7 +201,8 @@ def _free_port(host: str) -> int:
 
 def _await_ready(process: subprocess.Popen[bytes], base_url: str, seconds: float, output: IO[bytes]) -> None:
     deadline = time.monotonic() + seconds
-    with httpx.Client(base_url=base_url, timeout=2.0, trust_env=False) as client:
+    # whose certificate it is does not matter: it is the process that was started here
+    with httpx.Client(base_url=base_url, timeout=2.0, trust_env=False, verify=False) as client:  # noqa: S501
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise ServiceError(f"The service ended while it started: {_last_words(output)}")

@@ -56,6 +56,8 @@ class Scored:
         Base and attributions together, minus the log-odds: zero but for rounding.
     warnings : list of Warned
         Such as a source that is missing.
+    parts : dict of str to float
+        Log-odds of each part of the hybrid before weights, and as `blend` of all before the calibrator.
     """
 
     features: npt.NDArray[np.float64]
@@ -66,6 +68,7 @@ class Scored:
     attributions: npt.NDArray[np.float64]
     residual: float
     warnings: list[Warned]
+    parts: dict[str, float]
 
 
 class Scorer:
@@ -109,6 +112,7 @@ class Scorer:
             attributions=attributions,
             residual=float(parts.base + attributions.sum() - log_odds),
             warnings=[_missing(name) for name in request.missing_sources if name in self._used_tables],
+            parts={name: float(values[0]) for name, values in parts.parts.items()},
         )
 
 

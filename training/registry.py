@@ -212,6 +212,17 @@ class Registry:
         held = tuple(sorted(alias for alias, holder in aliases.items() if str(holder) == str(version)))
         return Registered(name, str(found.version), held, found.run_id, str(found.tags.get(_RETIRED, "")))
 
+    def with_identity(self, identity: str) -> Registered:
+        """Find the version whose bundle has this identity, retired or not; `RegistryError` where there is none."""
+        with reported(self.tracking_uri):
+            for found in self.client.search_model_versions():
+                tags = self.client.get_run(found.run_id).data.tags if found.run_id else {}
+                if tags.get("bundle_identity") == identity:
+                    return self.find(f"{found.name}/{found.version}")
+        raise RegistryError(
+            f"The registry has no bundle {identity[:12]}. Name the registry that has it with --tracking-uri."
+        )
+
     def versions(self, name: str) -> list[str]:
         """Numbers of a model's versions, the first one first; `RegistryError` where there is no such model."""
         with reported(self.tracking_uri):

