@@ -1,4 +1,4 @@
-"""Which values meet the conditions of a rule, field by field: what the linter compares and test cases are taken from."""
+"""Which values meet the conditions of a rule, field by field: what the linter compares, what cases are taken from."""
 
 from __future__ import annotations
 

@@ -147,15 +147,14 @@ def _does(expect: str) -> str:
 
 def _bands(domains: dict[Rule, _Domains]) -> Iterator[Finding]:
     """Families of rules that differ in the interval of one field alone, in order of that interval."""
-    families: dict[tuple[object, ...], list[_Band]] = {}
+    families: dict[tuple[Field, str, frozenset[tuple[Field, Domain]]], list[_Band]] = {}
     for rule, of_fields in domains.items():
         for field, domain in of_fields.items():
             if field.kind == "number" and not domain.missing and not domain.empty:
                 rest = frozenset(item for item in of_fields.items() if item[0] != field)
-                families.setdefault((rule.table, field, rest), []).append((domain, rule))
-    for (_, field, _), bands in families.items():
-        if isinstance(field, Field):
-            yield from _of_family(field, sorted(bands, key=lambda band: (band[0].low, band[0].high)))
+                families.setdefault((field, rule.table, rest), []).append((domain, rule))
+    for (field, _, _), bands in families.items():
+        yield from _of_family(field, sorted(bands, key=lambda band: (band[0].low, band[0].high)))
 
 
 def _of_family(field: Field, bands: Sequence[_Band]) -> Iterator[Finding]:
@@ -206,8 +205,8 @@ def _out_of_force(rules: Sequence[Rule], day: date) -> Iterator[Finding]:
 
 def _never_fired(book: RuleBook, day: date, frame: pd.DataFrame) -> Iterator[Finding]:
     in_force = book.on(day)
-    fired = in_force.fire(frame).any(axis=0)
-    for rule, ever in zip(in_force.rules, fired, strict=True):
-        if not ever:
+    firings = in_force.fire(frame).sum(axis=0)
+    for rule, count in zip(in_force.rules, firings, strict=True):
+        if not count:
             told = f"it fired on none of {len(frame):,} applications"
             yield Finding("note", "never_fired", (rule.id,), rule.place, told)

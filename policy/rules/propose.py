@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from policy.rules.cases import Expect
+from policy.rules.conditions import as_written
 from policy.rules.declaration import Rule
 from policy.rules.domains import Domain, domains_of
 from policy.rules.fields import Field
@@ -82,13 +83,13 @@ def _outside(field: Field, domain: Domain) -> list[str | None]:
         return [{"text": _OTHER, "flag": "true", "number": known}[field.kind]]
     if domain.texts is not None:
         rest = set(field.values) - domain.texts if not domain.negated else domain.texts
-        return [sorted(rest)[0]] if rest else [None] if domain.negated or field.values else [_OTHER]
+        return [min(rest)] if rest else [None] if domain.negated or field.values else [_OTHER]
     if field.kind == "flag":
         return ["false" if domain.low else "true"]
     beyond: list[str | None] = []
     for end, inner, sign in ((domain.low, field.low, -1), (domain.high, field.high, 1)):
         if math.isfinite(end) and end != inner:
-            bound = _shortest(end)
+            bound = as_written(end)
             beyond.append(_value(bound if bound != end else end + sign * _step(field, domain)))
     return beyond or [None]
 
@@ -97,7 +98,7 @@ def _ends(field: Field, domain: Domain) -> Iterator[float]:
     """The lowest and highest values that one would write."""
     for end, inner, sign in ((domain.low, field.low, 1), (domain.high, field.high, -1)):
         if math.isfinite(end) and (end != inner or domain.low == domain.high):
-            bound = _shortest(end)
+            bound = as_written(end)
             yield bound if bound == end else bound + sign * _step(field, domain)
 
 
@@ -105,12 +106,6 @@ def _step(field: Field, domain: Domain) -> float:
     step = 1.0 if field.whole else _STEPS.get(field.unit, 1.0)
     width = domain.high - domain.low
     return step if width == 0 or step < width else width / 2
-
-
-def _shortest(value: float) -> float:
-    """The bound as it was written: `< 18` ends at the last number before 18."""
-    around = (value, math.nextafter(value, math.inf), math.nextafter(value, -math.inf))
-    return min(around, key=lambda one: len(repr(one)))
 
 
 def _value(value: float) -> str:
