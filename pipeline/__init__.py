@@ -8,6 +8,7 @@ from pipeline.decision_log import export_log, prune_log, verify_log
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
+from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.replay import replay, replay_many
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
 from pipeline.training import observe, train, tune
@@ -15,10 +16,14 @@ from pipeline.training import observe, train, tune
 __all__ = [
     "audit_features",
     "compare",
+    "diff_rules",
     "evaluate_model",
     "explain_features",
     "export_log",
     "gate",
+    "lint_rules",
+    "list_fields",
+    "list_rules",
     "monitor",
     "monitor_parity",
     "observe",
@@ -33,6 +38,7 @@ __all__ = [
     "score_batch",
     "serve",
     "train",
+    "try_rules",
     "tune",
     "verify_log",
     "write_catalogue",
