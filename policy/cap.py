@@ -1,4 +1,4 @@
-"""The cap on what a loan costs a year, held against products when they are read and against fees when they are charged."""
+"""The cap on what a loan costs a year: held against products that are read and against fees that are charged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from policy.products import Product, Products
 from policy.rate import value_at
 from policy.schedule.instalments import schedule
 
-# Rounding to the fen and short months move a rate by a little: the shortest months, the end of a month, an ordinary day.
+# Short months move a rate by a little: the shortest ones, the end of a month, an ordinary day.
 _STARTS = (date(2027, 1, 31), date(2027, 2, 1), date(2028, 1, 31), date(2027, 7, 15))
 
 

@@ -2,14 +2,13 @@
 
 Two readings of one rate of return are told, since both are in use:
 
-* **effective**: with interest on interest, `(1 + i)^n - 1`. It is what the People's Bank of China's Announcement No. 3 of
-  2021 calls the rate by the method of compound interest (the internal rate of return), and what the European Union
-  calls APRC;
-* **nominal**: the rate of a period times the periods of a year, `n · i`: the simple reading, China's `月利率 × 12` and the
-  APR of the United States' Regulation Z (appendix J).
+* **effective**: with interest on interest, `(1 + i)^n - 1`. It is the method of compound interest (the internal rate of
+  return) of the People's Bank of China's Announcement No. 3 of 2021, and the APRC of the European Union;
+* **nominal**: the rate of a period times the periods of a year, `n · i`: the simple reading, China's `月利率 × 12` and
+  the APR of the United States' Regulation Z (appendix J).
 
-The effective rate is never below the nominal one. **The cap is held against the effective rate**, so that it holds under
-either reading.
+The effective rate is never below the nominal one. **The cap is held against the effective rate**, so that it holds
+under either reading.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ def value_at(rate: float, flows: Sequence[tuple[date, float]], on: date) -> floa
     >>> round(value_at(0.1, [(date(2027, 1, 1), 100.0)], date(2028, 1, 1)), 9)
     110.0
     """
-    return sum(flow * (1 + rate) ** ((on - day).days / DAYS_A_YEAR) for day, flow in flows)
+    return float(sum(flow * (1 + rate) ** ((on - day).days / DAYS_A_YEAR) for day, flow in flows))
 
 
 def _root(flows: list[float], times: list[float]) -> float:
@@ -109,15 +108,15 @@ def _root(flows: list[float], times: list[float]) -> float:
     lent, paid = -sum(flow for flow in flows if flow < 0), sum(flow for flow in flows if flow > 0)
     if not lent > 0 or paid < lent or times[-1] <= 0:
         raise DeclarationError(
-            f"No rate can be computed: {lent:g} is lent and {paid:g} paid back; a loan lends something and is paid back "
-            "later, in full."
+            f"No rate can be computed: {lent:g} is lent and {paid:g} paid back; a loan lends something and is paid "
+            "back later, in full."
         )
     if paid == lent:
         return 0.0
     scaled = [flow / lent for flow in flows]
 
     def worth(rate: float) -> float:
-        return sum(flow * (1 + rate) ** -time for flow, time in zip(scaled, times, strict=True))
+        return float(sum(flow * (1 + rate) ** -time for flow, time in zip(scaled, times, strict=True)))
 
     high = 1.0
     while worth(high) > 0:

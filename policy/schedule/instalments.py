@@ -1,8 +1,8 @@
 """What falls due when: repayment forms of a loan that is paid out at once, in whole fen.
 
-Rounding: each instalment and each interest is rounded half up to the fen; the last instalment takes what rounding left, so
-that principal is repaid to the fen and the last balance is zero. Days: a month is a twelfth of a year and a quarter a
-fourth, whatever their days; daily interest counts the day of drawing and not the day of payment.
+Rounding: each instalment and each interest is rounded half up to the fen; the last instalment takes what rounding left,
+so that principal is repaid to the fen and the last balance is zero. Days: a month is a twelfth of a year and a quarter
+a fourth, whatever their days; daily interest counts the day of drawing and not the day of payment.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ def run(
     first_share : Decimal
         Share of the first period that is still to come.
     level : int, optional
-        What an instalment (`equal_principal` and the like: its principal) is to be; the balance may then be repaid before
-        the last due day. Otherwise equal over the due days.
+        What an instalment is to be (of `equal_principal` and the like: its principal); the balance may then be repaid
+        before the last due day. Otherwise equal over the due days.
     number : int
         Of the first instalment.
     """
