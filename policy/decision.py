@@ -1,7 +1,8 @@
 """The decision: rules, then score, then price and limit; approve, refer to a person, or decline.
 
 Pure and deterministic: the same application, features, score, rules, products and strategy give the same decision,
-each time and on each machine, for one applicant and for a frame of them. `docs/decision.md` tells the order and the rounding.
+each time and on each machine, for one applicant and for a frame of them. `docs/decision.md` tells the order and
+the rounding.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ class Policy:
     >>> policy = Policy(read_products(), read_strategy(), RuleBook.load().on(date(2026, 7, 1)))
     >>> applicants = pd.DataFrame({
     ...     "product": ["emergency_cash", "business"], "amount_requested": [300_000, 60_000_000],
-    ...     "term_months": [3, 12], "age_years": [25.0, 41.0], "income_monthly": [800_000, 3_000_000], "loans_instalment_sum": 0.0,
+    ...     "term_months": [3, 12], "age_years": [25.0, 41.0], "income_monthly": [800_000, 3_000_000],
+    ...     "loans_instalment_sum": 0.0,
     ...     "tradelines_instalment_sum": 0.0, "loans_active_principal_sum": 0.0, "pd": [0.02, 0.3]})
     >>> policy.decide_frame(applicants)[["outcome", "amount", "rate_ppm"]].values.tolist()
     [['approve', 300000, 300], ['decline', 0, 900]]

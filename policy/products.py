@@ -94,7 +94,7 @@ class Band(_Section):
     @classmethod
     def _whole(cls, value: Decimal) -> Decimal:
         if value * PPM != int(value * PPM):
-            raise ValueError(f"{value} is no whole number of millionths")
+            raise ValueError(f"{value:f} is no whole number of millionths")
         return value
 
     @model_validator(mode="after")

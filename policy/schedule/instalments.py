@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from itertools import pairwise
 
 from data_contracts.errors import DeclarationError
 from policy.products import MONTHS_A_YEAR, Form, Rate
@@ -33,6 +34,8 @@ class Instalment:
         Parts of what is due.
     balance : int
         Principal that is still owed when this is paid.
+    ahead : bool
+        Whether it is a prepayment; it has the number 0.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Instalment:
     interest: int
     fee: int
     balance: int
+    ahead: bool = False
 
     @property
     def amount(self) -> int:
@@ -60,6 +64,8 @@ class Schedule:
         Fen that are lent.
     rate : Rate
     drawn_on : date
+    term_months : int
+        As it was agreed.
     instalments : tuple of Instalment
     fee_a_month : Decimal
         Of the principal, for bill instalments.
@@ -69,6 +75,7 @@ class Schedule:
     principal: int
     rate: Rate
     drawn_on: date
+    term_months: int
     instalments: tuple[Instalment, ...]
     fee_a_month: Decimal = Decimal(0)
 
@@ -127,10 +134,10 @@ def schedule(
     (530727, 0)
     """
     _require(form, principal, rate, term_months, fee_a_month)
-    months = _months(form, term_months)
-    dues = due_days(drawn_on, months)
+    months = (0, *_months(form, term_months))
+    dues = due_days(drawn_on, months[1:])
     rows = run(form, principal, rate, drawn_on, dues, months=months, fee_a_month=fee_a_month)
-    return Schedule(form, principal, rate, drawn_on, rows, fee_a_month)
+    return Schedule(form, principal, rate, drawn_on, term_months, rows, fee_a_month)
 
 
 def run(
@@ -150,8 +157,10 @@ def run(
 
     Parameters
     ----------
+    start : date
+        From which daily interest counts.
     months : sequence of int
-        Months from the drawing to each due day.
+        Months from the drawing to the due day before the first, 0 where there is none, and to each due day.
     first_share : Decimal
         Share of the first period that is still to come.
     level : int, optional
@@ -160,7 +169,7 @@ def run(
     number : int
         Of the first instalment.
     """
-    spans = [after - before for before, after in zip((months[0] - _span(form), *months), months, strict=False)]
+    spans = [after - before for before, after in pairwise(months)]
     fee = whole(balance * fee_a_month)
     part = _part(form, balance, rate, len(dues), level)
     rows: list[Instalment] = []
@@ -172,7 +181,7 @@ def run(
         balance -= principal
         rows.append(Instalment(number + place, due, principal, interest, fee, balance))
         if balance == 0 and level is not None:
-            break
+            break  # repaid before its time
     return tuple(rows)
 
 
@@ -214,12 +223,8 @@ def _interest(form: Form, balance: int, rate: Rate, span: int, days: int, share:
     return balance * rate.of_year * span / MONTHS_A_YEAR * share
 
 
-def _span(form: Form) -> int:
-    return 3 if form == "interest_quarterly" else 1
-
-
 def _months(form: Form, term: int) -> tuple[int, ...]:
-    step = _span(form)
+    step = 3 if form == "interest_quarterly" else 1
     return (*range(step, term, step), term)
 
 
