@@ -240,7 +240,7 @@ class Policy:
         lgd = self._strategy["lgd"][np.maximum(asked.product, 0)]
         return pd.DataFrame(
             {
-                "outcome": pd.Categorical.from_codes(code, list(OUTCOMES)),
+                "outcome": pd.Categorical.from_codes(code, pd.Index(OUTCOMES)),
                 "amount": amount,
                 "rate_ppm": judged.price.ppm,
                 "annual_rate": judged.price.year,
