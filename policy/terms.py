@@ -119,10 +119,8 @@ class Asked:
         )
 
 
-COLUMNS = (
-    "product", "amount_requested", "term_months", "age_years", "income_monthly", "loans_instalment_sum",
-    "tradelines_instalment_sum", "loans_active_principal_sum", "pd",
-)  # fmt: skip
+FEATURES = ("loans_instalment_sum", "tradelines_instalment_sum", "loans_active_principal_sum")
+COLUMNS = ("product", "amount_requested", "term_months", "age_years", "income_monthly", *FEATURES, "pd")
 
 
 def strategy_arrays(strategy: Strategy, names: Sequence[str]) -> dict[str, Floats]:
