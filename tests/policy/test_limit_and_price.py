@@ -42,12 +42,18 @@ def test_a_low_risk_pays_the_lowest_rate_of_the_band() -> None:
 
 
 def test_the_rate_follows_the_risk_up_to_the_next_step() -> None:
-    # emergency cash: 2.5 % + 2 % + 1 % + 0.05 x 0.65 / 0.45 years = 12.722 % a year = 348.55 ppm a day -> 0.035 %
+    # emergency cash: 2.5 % + 2 % + (1 % + 0.05 x 0.65 / 0.45 years) / 0.95 = 13.155 % a year, 0.03604 % a day
     found = judged(product="emergency_cash", amount_requested=300_000, term_months=3, age_years=25, pd=0.05)
-    assert found.price.needed[0] == pytest.approx(0.1272222)
-    assert (found.price.ppm[0], codes(found)) == (350, ["R02"])
-    # life 0.45 years x (12.775 % - 4.5 %) x 0.95 less 3.25 % lost
-    assert found.price.profit[0] == pytest.approx(0.45 * (0.12775 - 0.045) * 0.95 - 0.0325)
+    assert found.price.needed[0] == pytest.approx(0.1315497)
+    assert (found.price.ppm[0], codes(found)) == (370, ["R02"])
+    # 0.45 years x (13.505 % - 4.5 %) x 0.95 less the 3.25 % that is lost
+    assert found.price.profit[0] == pytest.approx(0.45 * (0.13505 - 0.045) * 0.95 - 0.0325)
+
+
+def test_the_rate_that_is_needed_earns_the_margin() -> None:
+    found = judged(pd=0.1)
+    year, life = found.price.needed[0], (found.price.profit[0] + 0.05) / (0.9 * (found.price.year[0] - 0.03))
+    assert life * (year - 0.03) * 0.9 - 0.05 == pytest.approx(0.005 * life)
 
 
 def test_a_risk_that_no_rate_covers_is_declined() -> None:
@@ -107,7 +113,7 @@ def test_more_than_the_product_has_is_offered_at_its_highest() -> None:
         ({"pd": None}, 1, ["S02", "R02"]),
         ({"age_years": None}, 1, ["P05"]),
         ({"income_monthly": None}, 1, ["L02", "L13"]),
-        ({"income_monthly": 100_000}, 2, ["L01", "L12", "L13"]),
+        ({"income_monthly": 100_000}, 2, ["L01", "L12"]),
         ({"amount_requested": 20_000_000, "income_monthly": 550_000}, 1, ["L03"]),
         ({"pd": 0.0}, 0, []),
     ],
