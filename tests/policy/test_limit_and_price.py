@@ -42,12 +42,12 @@ def test_a_low_risk_pays_the_lowest_rate_of_the_band() -> None:
 
 
 def test_the_rate_follows_the_risk_up_to_the_next_step() -> None:
-    # emergency cash: 2.5 % + 2 % + (1 % + 0.05 x 0.65 / 0.45 years) / 0.95 = 13.155 % a year, 0.03604 % a day
-    found = judged(product="emergency_cash", amount_requested=300_000, term_months=3, age_years=25, pd=0.05)
-    assert found.price.needed[0] == pytest.approx(0.1315497)
-    assert (found.price.ppm[0], codes(found)) == (370, ["R02"])
-    # 0.45 years x (13.505 % - 4.5 %) x 0.95 less the 3.25 % that is lost
-    assert found.price.profit[0] == pytest.approx(0.45 * (0.13505 - 0.045) * 0.95 - 0.0325)
+    # emergency cash: 2.5 % + 2 % + (1 % + 0.07 x 0.45 / 0.45 years) / 0.93 = 13.102 % a year, 0.03590 % a day
+    found = judged(product="emergency_cash", amount_requested=300_000, term_months=3, age_years=25, pd=0.07)
+    assert found.price.needed[0] == pytest.approx(0.1310215)
+    assert (found.price.ppm[0], codes(found)) == (360, ["R02"])
+    # 0.45 years x (13.14 % - 4.5 %) x 0.93 less the 3.15 % that is lost
+    assert found.price.profit[0] == pytest.approx(0.45 * (0.1314 - 0.045) * 0.93 - 0.0315)
 
 
 def test_the_rate_that_is_needed_earns_the_margin() -> None:

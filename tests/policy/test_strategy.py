@@ -41,7 +41,7 @@ def test_every_fault_is_listed_at_once(tmp_path: Path) -> None:
 
 
 def test_cut_offs_are_in_order(tmp_path: Path) -> None:
-    with pytest.raises(DeclarationError, match=r"approve_pd 0\.3 is above decline_pd 0\.2"):
+    with pytest.raises(DeclarationError, match=r"approve_pd 0\.3 is above decline_pd 0\.12"):
         read_strategy().changed("emergency_cash", approve_pd=0.3)
 
 
