@@ -7,6 +7,7 @@ the rounding.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
@@ -18,6 +19,7 @@ import pandas as pd
 from data_contracts.messages import Reason
 from policy.judgement import Judgement, judge
 from policy.products import FEN, Products, Rate
+from policy.rate import AnnualRate
 from policy.reasons import OUTCOMES, Outcome, Severity, told
 from policy.replay import Difference, replay_differences
 from policy.schedule.instalments import Schedule, schedule
@@ -111,6 +113,11 @@ class Decision:
     identities: dict[str, str]
     verdict: Verdict = field(compare=False, repr=False)
 
+    @functools.cached_property
+    def annual_rate(self) -> AnnualRate | None:
+        """What it costs a year, all in; None where nothing is lent."""
+        return None if self.schedule is None else self.schedule.annual_rate
+
     def record(self) -> dict[str, Any]:
         """JSON values of the decision, as it is logged and answered."""
         return {
@@ -119,6 +126,8 @@ class Decision:
             "amount": self.amount,
             "term_months": self.term_months,
             "rate": None if self.rate is None else {"ppm": self.rate.ppm, "per": self.rate.per},
+            "annual_nominal": None if self.annual_rate is None else self.annual_rate.nominal,
+            "annual_effective": None if self.annual_rate is None else self.annual_rate.effective,
             "schedule": None if self.schedule is None else schedule_record(self.schedule),
             "reasons": [asdict(reason) for reason in self.reasons],
             "trace": self.trace,
@@ -216,7 +225,7 @@ class Policy:
             rate=rate,
             schedule=plan,
             reasons=_reasons(outcome, verdict, int(judged.reasons[0]), scored.reasons),
-            trace=self._trace(one, verdict, judged, scored, plan),
+            trace=self._trace(one, verdict, judged, scored),
             identities={**self.identities, **(provenance or {})},
             verdict=verdict,
         )
@@ -261,10 +270,9 @@ class Policy:
         )
 
     def _trace(
-        self, asked: dict[str, list[Any]], verdict: Verdict, judged: Judgement, scored: Scored, plan: Schedule | None
+        self, asked: dict[str, list[Any]], verdict: Verdict, judged: Judgement, scored: Scored
     ) -> dict[str, Any]:
         price, limit = judged.price, judged.limit
-        annual = None if plan is None else plan.annual_rate
         facts = {name: _plain(values[0]) for name, values in asked.items() if name != "pd"}
         return {
             "facts": {
@@ -279,8 +287,6 @@ class Policy:
                 "ppm": int(price.ppm[0]),
                 "year": float(price.year[0]),
                 "profit": _known(price.profit[0]),
-                "annual_nominal": None if annual is None else annual.nominal,
-                "annual_effective": None if annual is None else annual.effective,
             },
             "limit": {
                 "fen": int(limit.fen[0]),

@@ -18,7 +18,7 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cut_offs", ("identities.cut_offs",)),
     ("price", ("identities.price", "trace.price")),
     ("limit", ("identities.limit", "trace.limit")),
-    ("decision", ("outcome", "product", "amount", "term_months", "rate", "schedule", "reasons")),
+    ("decision", ("outcome", "product", "amount", "term_months", "rate", "annual_effective", "schedule", "reasons")),
 )
 PARTS = tuple(part for part, _ in _PARTS)
 

@@ -152,7 +152,6 @@ class Decider:
 
     def _entry(self, scorer: Scorer, scored: Scored, decision: Decision) -> Logged:
         decision_id, request_id = new_decision_id(), uuid.uuid4().hex
-        price = decision.trace["price"]
         return Logged(
             kind=DECISION,
             decision_id=decision_id,
@@ -172,8 +171,6 @@ class Decider:
                 "request_id": request_id,
                 "decision_id": decision_id,
                 "decision_point": POINT,
-                "annual_nominal": price["annual_nominal"],
-                "annual_effective": price["annual_effective"],
                 "pd": scored.pd,
                 "score": scored.score,
                 "bundle": scorer.bundle_name.model_dump(),

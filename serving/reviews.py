@@ -107,9 +107,11 @@ class ReviewQueue:
         decisions = self._log.read(since=since, kind=_DECISION, columns=columns)
         reviews = self._reviews()
         found = [
-            Referred(row.decision_id, row.decided_at.to_pydatetime(), row.response, reviews.get(row.decision_id))
-            for row in decisions.itertuples()
-            if row.response["outcome"] == "refer"
+            Referred(
+                row["decision_id"], row["decided_at"].to_pydatetime(), row["response"], reviews.get(row["decision_id"])
+            )
+            for row in decisions.to_dict("records")
+            if row["response"]["outcome"] == "refer"
         ]
         return [one for one in found if one.review is None or not waiting]
 

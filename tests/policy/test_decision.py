@@ -62,7 +62,7 @@ def test_a_small_amount_of_a_low_risk_is_granted_with_its_schedule() -> None:
         ("2026-08-01", 2_790), ("2026-09-01", 1_860), ("2026-10-01", 900),
     ]  # fmt: skip
     assert codes(found, "decline") == codes(found, "refer") == []
-    assert found.trace["price"]["annual_effective"] < 0.24
+    assert found.annual_rate.effective < 0.24
 
 
 def test_the_schedule_starts_on_the_day_in_china() -> None:
@@ -176,7 +176,7 @@ def test_every_offer_is_within_product_cap_and_limit(
     assert product.term_months.holds(found.term_months)
     assert product.rate.ppm.holds(found.rate.ppm)
     assert found.amount <= min(application["amount_requested"], found.trace["limit"]["fen"])
-    assert found.trace["price"]["annual_effective"] <= float(PRODUCTS.cap)
+    assert found.annual_rate.effective <= float(PRODUCTS.cap)
     assert sum(row.principal for row in found.schedule.instalments) == found.amount
     assert found.outcome != "decline"
 
