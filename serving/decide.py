@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -16,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from data_contracts.errors import DeclarationError
 from data_contracts.messages import BundleName, FeatureSetName, ScoreRequest, Warned
 from policy.decision import Decision, Policy, local_day
-from policy.products import Products
+from policy.products import Products, read_products
 from policy.rules import RuleBook
-from policy.strategy import Strategy
+from policy.strategy import Strategy, read_strategy
 from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
 from serving.decision_log import DecisionLog, new_decision_id
@@ -202,3 +203,17 @@ def _identity(asked: ScoreRequest) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def open_decider(log: DecisionLog, clock: Callable[[], datetime]) -> Decider:
+    """A decider as the environment asks for it.
+
+    `LENDWELL_RULES` names a folder of rule tables, `LENDWELL_PRODUCTS` and `LENDWELL_STRATEGY` a TOML each; Lendwell's
+    own by default. `DeclarationError` lists every fault.
+    """
+    rules, products, strategy = (
+        Path(given) if (given := os.environ.get(f"LENDWELL_{name}")) else None
+        for name in ("RULES", "PRODUCTS", "STRATEGY")
+    )
+    offered = read_products(products)
+    return Decider(RuleBook.load(rules), offered, read_strategy(strategy, offered), log, clock)

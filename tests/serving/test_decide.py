@@ -59,7 +59,8 @@ def asked(request_body: dict[str, Any]) -> dict[str, Any]:
     """An applicant for a small amount whose PD is the tiny model's."""
     request_body["application"] |= {
         "product": "emergency_cash", "amount_requested": 200_000, "term_months": 3, "age_years": 25.0,
-        "income_monthly": 900_000, "phone_age_days": 900.0,
+        "income_monthly": 900_000, "phone_age_days": 900.0, "employment": "employee",
+        "employed_months": 30.0, "housing": "rented", "education": "bachelor", "industry": "it",
     }  # fmt: skip
     for name in ("loans", "instalments", "payments", "inquiries"):
         request_body[name] = []
