@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import demo, features, governance, policy_products, records, review, serving, training
+from commands import demo, features, governance, policy, policy_products, records, review, serving, training
 from commands.terminal import flags
 from data_contracts.errors import LendwellError, LendwellWarning
 
@@ -28,7 +28,8 @@ app = typer.Typer(
 )
 for room in (records, features, training, governance, serving, demo):
     app.add_typer(room.app)
-app.add_typer(policy_products.app, name="policy")  # the rules and the products: one sub-command
+policy.app.add_typer(policy_products.app)
+app.add_typer(policy.app, name="policy")
 app.add_typer(review.app, name="review")
 
 _formatwarning = warnings.formatwarning

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.policy import app
 from commands.terminal import flags, tell
+
+app = typer.Typer()
 
 Products = Annotated[
     Path | None, typer.Option("--products", envvar="LENDWELL_PRODUCTS", help="TOML of products, if not Lendwell's own.")
@@ -85,7 +86,8 @@ def show_schedule(
         facts[name] = _money(facts[name])
     for name in ("annual_nominal", "annual_effective", "cap"):
         facts[name] = f"{facts[name]:.2%}"
-    tell({**facts, "rate": f"{rate} a {facts.pop('per')}"})
+    facts["rate"] = f"{rate} a {facts.pop('per')}"
+    tell(facts)
 
 
 def _cny(row: dict[str, Any]) -> list[str]:
