@@ -15,8 +15,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.errors import DeclarationError
-from data_contracts.messages import BundleName, FeatureSetName, ScoreRequest, Warned
-from policy.decision import Decision, Policy, local_day
+from data_contracts.messages import BundleName, FeatureSetName, ScoreRequest, Warned, parse_request
+from policy.decision import Decision, Difference, Policy, local_day, replay_differences
 from policy.products import Products, read_products
 from policy.rules import RuleBook
 from policy.strategy import Strategy, read_strategy
@@ -145,6 +145,20 @@ class Decider:
         scored, decision = self.decide(scorer, asked)
         logged = self._log.append(asked, self._entry(scorer, scored, decision))
         return DecideResponse(application_id=asked.application_record()["application_id"], **logged.response)
+
+    def replay(self, scorer: Scorer, entry: Logged, text: str) -> list[Difference]:
+        """Decide a logged request again, and tell what differs from what was logged: nothing, where all is the same.
+
+        Parameters
+        ----------
+        scorer : Scorer
+            With the bundle that answered, or another: its model and calibrator are then named.
+        entry, text : Logged, str
+            From `DecisionLog.get`.
+        """
+        _, again = self.decide(scorer, parse_request(text))
+        read_back = json.loads(json.dumps(again.record()))
+        return replay_differences(entry.response, read_back)
 
     def _model(self, bundle: Bundle) -> dict[str, str]:
         if bundle.identity not in self._models:

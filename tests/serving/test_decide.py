@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from data_contracts.errors import DeclarationError, RequestError
 from data_contracts.messages import parse_request
-from policy.decision import replay_differences
 from policy.products import read_products
 from policy.rules import RuleBook
 from policy.strategy import read_strategy
@@ -144,9 +143,7 @@ def test_what_was_logged_is_replayed_without_a_difference(
     for body in (asked, *champion.requests[:12]):
         answer = app.post(PATH, json=body).json()
         entry, text = log.get(answer["decision_id"])
-        scored, again = decider(log, decline_pd=0.5).decide(scorer, parse_request(text))
-        assert scored.log_odds == entry.log_odds
-        assert replay_differences(entry.response, json.loads(json.dumps(again.record()))) == []
+        assert decider(log, decline_pd=0.5).replay(scorer, entry, text) == []
 
 
 def test_a_replay_under_another_strategy_names_the_cause(
@@ -154,9 +151,8 @@ def test_a_replay_under_another_strategy_names_the_cause(
 ) -> None:
     answer = http(**ANY_RISK).post(PATH, json=asked).json()
     entry, text = log.get(answer["decision_id"])
-    _, again = decider(log, **ANY_RISK | {"exposure_most": 1_500.0}).decide(scorer, parse_request(text))
-    parts = {found.part for found in replay_differences(entry.response, again.record())}
-    assert parts == {"limit", "decision"}
+    found = decider(log, **ANY_RISK | {"exposure_most": 1_500.0}).replay(scorer, entry, text)
+    assert {difference.part for difference in found} == {"limit", "decision"}
 
 
 def test_the_model_and_its_calibrator_have_identities_of_their_own(champion: Any) -> None:
