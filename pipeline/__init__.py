@@ -8,6 +8,7 @@ from pipeline.decision_log import export_log, prune_log, verify_log
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
+from pipeline.lending import decide_review, list_products, list_reviews, product_schedule, show_review
 from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.replay import replay, replay_many
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
@@ -16,6 +17,7 @@ from pipeline.training import observe, train, tune
 __all__ = [
     "audit_features",
     "compare",
+    "decide_review",
     "diff_rules",
     "evaluate_model",
     "explain_features",
@@ -23,10 +25,13 @@ __all__ = [
     "gate",
     "lint_rules",
     "list_fields",
+    "list_products",
+    "list_reviews",
     "list_rules",
     "monitor",
     "monitor_parity",
     "observe",
+    "product_schedule",
     "promote",
     "prune_log",
     "register",
@@ -37,6 +42,7 @@ __all__ = [
     "score",
     "score_batch",
     "serve",
+    "show_review",
     "train",
     "try_rules",
     "tune",

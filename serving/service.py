@@ -7,7 +7,8 @@ Configured by the environment, since BentoML imports this module in processes of
 * `LENDWELL_LOG_URL`: address of the decision log; `LENDWELL_LOG_KEY`: key of its hashes;
 * `LENDWELL_REQUEST_SAMPLE`: share of raw requests (0 to 1, none by default) to keep in the folder
   `LENDWELL_REQUEST_LOG`, for `lendwell monitor --parity`;
-* `LENDWELL_KEYS`: file of the API keys that callers need; `LENDWELL_RATE`: requests a second of each.
+* `LENDWELL_KEYS`: file of the API keys that callers need; `LENDWELL_RATE`: requests a second of each;
+* `LENDWELL_RULES`, `LENDWELL_PRODUCTS`, `LENDWELL_STRATEGY`: what applications are decided by, if not Lendwell's own.
 
 BentoML answers `/healthz`, `/readyz` and `/metrics` itself; `__is_ready__` tells it when.
 """
@@ -84,6 +85,7 @@ class ScoringService:
 
         from serving.access import guarded
         from serving.app import create_app
+        from serving.decide import open_decider
         from serving.scorer import Scorer
         from training.bundle import Bundle
 
@@ -91,7 +93,9 @@ class ScoringService:
         bundle = Bundle.load(_bundle_path())
         self._log = DecisionLog.open(_log_url())
         scorer = Scorer(bundle, version=os.environ.get("LENDWELL_VERSION") or "unregistered")
-        app = create_app(scorer, self._log, clock=_now, request_log=_request_log(self._log))
+        app = create_app(
+            scorer, self._log, clock=_now, request_log=_request_log(self._log), decider=open_decider(self._log, _now)
+        )
         _mounted.app = guarded(app, _now)
         # a full collection over the heap of the imported libraries would stall answers for a fifth of a second
         gc.collect()
