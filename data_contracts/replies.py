@@ -1,4 +1,4 @@
-"""Further messages of the service: batches, explanations, champions, readiness. Scores are in `data_contracts.messages`."""
+"""Further messages of the service: batches, explanations, champions, readiness; scores are in `messages`."""
 
 from __future__ import annotations
 

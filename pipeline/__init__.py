@@ -7,11 +7,12 @@ for each room that the steps lead through; libraries are imported by the step th
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
-from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
+from pipeline.serving import bento, monitor, monitor_parity, score, score_batch, serve, snapshot
 from pipeline.training import observe, train, tune
 
 __all__ = [
     "audit_features",
+    "bento",
     "compare",
     "evaluate_model",
     "explain_features",
@@ -26,6 +27,7 @@ __all__ = [
     "score",
     "score_batch",
     "serve",
+    "snapshot",
     "train",
     "tune",
     "write_catalogue",

@@ -1,4 +1,4 @@
-"""What the reader of an answer should know of its request: sources missing or stale, values that training has not seen."""
+"""What the reader of an answer should know: sources missing or stale, values that training has not seen."""
 
 from __future__ import annotations
 

@@ -212,6 +212,12 @@ class Registry:
         held = tuple(sorted(alias for alias, holder in aliases.items() if str(holder) == str(version)))
         return Registered(name, str(found.version), held, found.run_id, str(found.tags.get(_RETIRED, "")))
 
+    def aliases(self, name: str) -> dict[str, str]:
+        """Versions of a model by their aliases, by one question to the registry."""
+        with reported(self.tracking_uri):
+            held = self.client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in held.items()}
+
     def versions(self, name: str) -> list[str]:
         """Numbers of a model's versions, the first one first; `RegistryError` where there is no such model."""
         with reported(self.tracking_uri):
