@@ -117,7 +117,7 @@ class ScoringService:
         await asyncio.to_thread(self._log.close)
 
 
-ScoringService.add_asgi_middleware(_Answering)
+ScoringService.add_asgi_middleware(_Answering)  # type: ignore[attr-defined]  # BentoML's decorator tells no type
 
 
 def _now() -> datetime:

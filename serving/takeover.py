@@ -68,13 +68,14 @@ class Takeover:
     def _take(self, post: Post) -> None:
         point = post.decision_point
         cast, faults = self.lineup.casts[point], [post.fault] if post.fault else []
-        champion, challenger = cast.champion, None
+        champion = cast.champion
+        challenger: Scorer | None = None
         try:
-            champion = post.champion and self._scorer(post.champion)
+            champion = None if post.champion is None else self._scorer(post.champion)
         except Exception as error:
             faults.append(_told(post.champion, error))
         try:
-            challenger = post.challenger and self._scorer(post.challenger)
+            challenger = None if post.challenger is None else self._scorer(post.challenger)
         except Exception as error:
             faults.append(_told(post.challenger, error))
         taken = Cast(champion, challenger)
