@@ -23,7 +23,7 @@ class Limits:
         Longest body of a request for one applicant.
     batch_bytes : int, default 64 MiB
         Longest body of a batch.
-    body_seconds : float, default 10
+    body_seconds : float, default 5
         Longest time in which the body must have arrived.
     most_reading : int, default 512
         Bodies that may be arriving at once.
@@ -41,7 +41,7 @@ class Limits:
 
     body_bytes: int = 2 * 1024 * 1024
     batch_bytes: int = 64 * 1024 * 1024
-    body_seconds: float = 10.0
+    body_seconds: float = 5.0
     most_reading: int = 512
     most_batches: int = 2
     most_waiting: int = 64
