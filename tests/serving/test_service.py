@@ -6,16 +6,11 @@ import copy
 import json
 import shutil
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from data_contracts.errors import BundleError, RequestError, ServiceError
@@ -124,31 +119,6 @@ def test_a_bundle_with_one_byte_changed_is_refused(champion: Any, tmp_path: Path
         running_service(changed, f"sqlite:///{tmp_path}/decisions.db"),
     ):
         pass
-
-
-def test_serve_ends_with_all_its_processes_when_it_is_told_to(champion: Any, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = "import sys; from pathlib import Path; from serving.launch import serve; "
-    command += "sys.exit(serve(Path(sys.argv[1]), sys.argv[2], port=int(sys.argv[3])))"
-    arguments = [str(champion.bundle), f"sqlite:///{tmp_path}/decisions.db", str(port)]
-    with (tmp_path / "output").open("wb") as output:
-        server = subprocess.Popen([sys.executable, "-c", command, *arguments], cwd=ROOT, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and server.poll() is None:
-            with suppress(httpx.HTTPError), httpx.Client(trust_env=False) as client:
-                if client.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
-                    break
-            time.sleep(0.1)
-        family = psutil.Process(server.pid).children(recursive=True)
-    finally:
-        server.terminate()
-    assert server.wait(20) == 0
-    assert len(family) >= 2
-    assert psutil.wait_procs(family, timeout=5)[1] == []
-    assert "Traceback" not in (tmp_path / "output").read_text()
 
 
 def test_a_client_without_a_service_is_told_how_to_start_one(champion: Any) -> None:
