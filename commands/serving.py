@@ -13,10 +13,18 @@ from commands.terminal import DIFFERS, progress_bar, tell
 
 app = typer.Typer()
 
+Models = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        help="NAME (its champion, whoever that is) or NAME/VERSION (for good); once for each decision point.",
+    ),
+]
+
 
 @app.command(epilog="Example: [bold]lendwell serve --model simulated --port 3000[/]")
 def serve(
-    model: Model,
+    model: Models,
     host: Annotated[str, typer.Option(help="An address of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
     sample_requests: Annotated[
@@ -29,6 +37,9 @@ def serve(
     ] = 200.0,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate with its chain, PEM: HTTPS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="File of `lendwell snapshot`: requests may then name a customer_id alone.")
+    ] = None,
     home: HomePath = HOME,
     tracking_uri: TrackingUri = None,
     log_url: LogUrl = None,
@@ -36,8 +47,9 @@ def serve(
 ) -> None:
     """Serve the champion: POST /v1/application/score. Every answer is in the decision log before it leaves.
 
-    Callers need an API key (`lendwell keys add`); where none was ever made, this machine alone is answered.
-    With --sample-requests a share of raw requests is kept, for `lendwell monitor --parity`.
+    Callers need an API key (`lendwell keys add`); where none was ever made, this machine alone is answered. Who is
+    promoted, restored or retired meanwhile takes over by itself, without a lost request; the challenger is scored in
+    the shadow. With --sample-requests a share of raw requests is kept, for `lendwell monitor --parity`.
     """
     import pipeline
     from serving.access import Access
@@ -53,8 +65,35 @@ def serve(
             sample_requests=sample_requests,
             request_log=request_log,
             access=access,
+            snapshot=snapshot,
         )
     )
+
+
+@app.command(epilog="Example: [bold]lendwell snapshot --data tables --out snapshot.db[/]")
+def snapshot(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="File to write; for the service's own account, it holds persons' records.")],
+) -> None:
+    """Write the newest records of every customer into one file, so that requests may name a customer_id alone."""
+    import pipeline
+
+    with progress_bar() as progress:
+        facts = pipeline.snapshot(data, out, progress=progress)
+    tell(facts)
+
+
+@app.command(epilog="Example: [bold]lendwell bento --model simulated[/], then [bold]bentoml serve TAG[/]")
+def bento(
+    model: Model,
+    out: Annotated[Path | None, typer.Option(help="Write the Bento here, too: one file, FILE.bento.")] = None,
+    home: HomePath = HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Make a Bento from a champion, for `bentoml serve` and `bentoml containerize`: it needs no registry."""
+    import pipeline
+
+    tell(pipeline.bento(model, home_at(home, tracking_uri), out=out))
 
 
 @app.command(epilog="Example: [bold]lendwell score request.json --url http://127.0.0.1:3000[/]")

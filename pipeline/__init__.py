@@ -11,11 +11,12 @@ from pipeline.governance import gate, promote, register, retire, rollback
 from pipeline.lending import decide_review, list_products, list_reviews, product_schedule, show_review
 from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.replay import replay, replay_many
-from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
+from pipeline.serving import bento, monitor, monitor_parity, score, score_batch, serve, snapshot
 from pipeline.training import observe, train, tune
 
 __all__ = [
     "audit_features",
+    "bento",
     "compare",
     "decide_review",
     "diff_rules",
@@ -43,6 +44,7 @@ __all__ = [
     "score_batch",
     "serve",
     "show_review",
+    "snapshot",
     "train",
     "try_rules",
     "tune",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from data_contracts.errors import LendwellError, SourceError
 from data_contracts.folder import TableFolder
 from records import Facts, Progress
-from workspace import Home, opened, require_file, with_columns, write_whole
+from workspace import Home, opened, require_file, with_columns, with_contracts, write_whole
 
 if TYPE_CHECKING:
     from serving.access import Access
@@ -91,7 +92,7 @@ def score(
 
 
 def serve(
-    model: str,
+    models: Sequence[str],
     home: Home,
     *,
     host: str,
@@ -99,27 +100,61 @@ def serve(
     sample_requests: float = 0.0,
     request_log: Path | None = None,
     access: Access | None = None,
+    snapshot: Path | None = None,
 ) -> int:
-    """Serve a registered bundle until interrupted, keeping a share of raw requests for `monitor_parity`."""
+    """Serve the champions of one or more decision points until interrupted, following who becomes champion.
+
+    A share of raw requests is kept for `monitor_parity`; with a snapshot, a request may name a customer alone.
+    """
     from serving import launch
+    from serving.follow import Follower
 
     if access is not None:
         access.check(host)
     launch.require_free(host, port)
-    registry = home.registry()
-    chosen = registry.find(model).require_in_use()
     with tempfile.TemporaryDirectory(prefix="lendwell-serving-") as folder:
-        bundle = registry.download(chosen, Path(folder) / "bundle")
+        follower = Follower(home.registry(), models, Path(folder))
         return launch.serve(
-            bundle,
+            follower.roster,
             home.log,
             host,
             port,
-            version=chosen.version,
             request_log=_requests(home, request_log),
             request_sample=sample_requests,
             access=access,
+            snapshot=snapshot,
+            meanwhile=follower.look,
         )
+
+
+def snapshot(data: Path, out: Path, *, progress: Progress | None = None) -> Facts:
+    """Write the records of a folder's customers into one file, for requests by `customer_id` alone."""
+    from serving.snapshot import write_snapshot
+
+    require_file(out)
+    folder = with_contracts(opened(data))
+    rows = 0
+
+    def write(draft: Path) -> None:
+        nonlocal rows
+        rows = write_snapshot(folder, draft, progress)
+
+    write_whole(out, write)
+    return {"customers": rows, "file": str(out)}
+
+
+def bento(model: str, home: Home, *, out: Path | None = None) -> Facts:
+    """Make a Bento from a registered bundle: all that `bentoml serve` or a container needs of it."""
+    from serving.bento import build
+
+    if out is not None:
+        require_file(out)
+    registry = home.registry()
+    chosen = registry.find(model).require_in_use()
+    with tempfile.TemporaryDirectory(prefix="lendwell-bento-") as folder:
+        bundle = registry.download(chosen, Path(folder) / "bundle")
+        made = build(bundle, chosen.name, chosen.version, out)
+    return {"model": chosen.label, "bento": made.tag, "folder": made.folder, **({"file": str(out)} if out else {})}
 
 
 def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None) -> Facts:

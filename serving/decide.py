@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
@@ -142,8 +142,11 @@ class Decider:
         ServiceError
             Where the log cannot be reached: no decision is given that is not logged.
         """
-        scored, decision = self.decide(scorer, asked)
-        logged = self._log.append(asked, self._entry(scorer, scored, decision))
+        return self.log(asked, self.entry(scorer, asked))
+
+    def log(self, asked: ScoreRequest, entry: Logged) -> DecideResponse:
+        """Write a decision to the log; the answer is what the log holds for the request."""
+        logged = self._log.append(asked, entry)
         return DecideResponse(application_id=asked.application_record()["application_id"], **logged.response)
 
     def replay(self, scorer: Scorer, entry: Logged, text: str) -> list[Difference]:
@@ -165,7 +168,9 @@ class Decider:
             self._models = {bundle.identity: model_identities(bundle)}
         return self._models[bundle.identity]
 
-    def _entry(self, scorer: Scorer, scored: Scored, decision: Decision) -> Logged:
+    def entry(self, scorer: Scorer, asked: ScoreRequest, about: Sequence[Warned] = ()) -> Logged:
+        """Decide one application, as the log keeps it; `about` is said of where the request came from."""
+        scored, decision = self.decide(scorer, asked)
         decision_id, request_id = new_decision_id(), uuid.uuid4().hex
         return Logged(
             kind=DECISION,
@@ -178,6 +183,7 @@ class Decider:
             bundle_identity=scorer.bundle_name.identity,
             feature_set_identity=scorer.feature_set_name.identity,
             features=scored.features,
+            parts=scored.parts,
             log_odds=scored.log_odds,
             pd=scored.pd,
             score=scored.score,
@@ -190,7 +196,7 @@ class Decider:
                 "score": scored.score,
                 "bundle": scorer.bundle_name.model_dump(),
                 "feature_set": scorer.feature_set_name.model_dump(),
-                "warnings": [warning.model_dump() for warning in scored.warnings],
+                "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],
             },
         )
 

@@ -223,6 +223,12 @@ class Registry:
             f"The registry has no bundle {identity[:12]}. Name the registry that has it with --tracking-uri."
         )
 
+    def aliases(self, name: str) -> dict[str, str]:
+        """Versions of a model by their aliases, by one question to the registry."""
+        with reported(self.tracking_uri):
+            held = self.client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in held.items()}
+
     def versions(self, name: str) -> list[str]:
         """Numbers of a model's versions, the first one first; `RegistryError` where there is no such model."""
         with reported(self.tracking_uri):

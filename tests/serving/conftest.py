@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +24,9 @@ from features.batch import compute
 from features.sequences import from_folder
 from features.sets import feature_set
 from serving.decision_log import DecisionLog
+from serving.launch import running_service
+from serving.scorer import Scorer
+from serving.snapshot import write_snapshot
 from training.boosted import BoostedClassifier
 from training.bundle import Bundle, ScoreScale
 from training.hybrid import HybridClassifier
@@ -183,6 +187,40 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def log(url: str) -> Iterator[DecisionLog]:
-    with DecisionLog.open(url, key="a key") as opened:
+def log(tmp_path: Path) -> Iterator[DecisionLog]:
+    """An empty decision log; the log's own tests have one on each database."""
+    with DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", key="a key") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def scorer(champion: Champion) -> Scorer:
+    """The champion at work, in this process."""
+    return Scorer(Bundle.load(champion.bundle), version="champion")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A served champion: a real BentoML process."""
+
+    url: str
+    log_url: str
+
+
+@pytest.fixture(scope="session")
+def service(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One process for all tests that change nothing of it."""
+    home = tmp_path_factory.mktemp("service")
+    log_url = f"sqlite:///{home}/decisions.db"
+    write_snapshot(champion.folder, home / "snapshot.db")
+    with running_service(
+        champion.bundle, log_url, version="7", home=home / "bentoml", snapshot=home / "snapshot.db"
+    ) as url:
+        yield Running(url, log_url)
+
+
+@pytest.fixture
+def served(service: Running) -> Iterator[httpx.Client]:
+    """Calls to that process."""
+    with httpx.Client(base_url=service.url, timeout=20.0, trust_env=False) as client:
+        yield client
