@@ -3,7 +3,7 @@
     python -m benchmarks.durability [--kills N] [--callers N] [--log-url URL] [--folder FOLDER] [--seed S]
 
 A small hybrid is trained on a simulated lender and served by the real process. Callers send requests until, at a random
-moment, the whole process group is killed with -9. Then the log is verified, every answer that a caller got is looked up
+moment, every process of it is killed with -9. Then the log is verified, every answer that a caller got is looked up
 in it, and the service is started again on the same log, where the callers first repeat what they sent in the round
 before, answered or not. A last round ends without a kill.
 
@@ -20,7 +20,6 @@ import argparse
 import json
 import os
 import random
-import signal
 import statistics
 import sys
 import tempfile
@@ -115,7 +114,7 @@ def _killed(
 def _round(address: str, sent: Sent, todo: list[int], callers: int, kill_after: int | None) -> None:
     """Send requests with several callers; kill the service after so many new answers, if at all."""
     killed, lock, fresh = threading.Event(), threading.Lock(), 0
-    group = _group_of(address)
+    family = _family(address)
 
     def ask(place: int) -> None:
         nonlocal fresh
@@ -135,8 +134,9 @@ def _round(address: str, sent: Sent, todo: list[int], callers: int, kill_after: 
             fresh += place not in sent.answers
             sent.answers[place] = told
             if fresh == kill_after:
-                os.killpg(group, signal.SIGKILL)
                 killed.set()
+                for process in family:  # BentoML's worker is in a process group of its own
+                    process.kill()
 
     headers = {"Content-Type": "application/json"}
     with (
@@ -146,11 +146,11 @@ def _round(address: str, sent: Sent, todo: list[int], callers: int, kill_after: 
         list(pool.map(ask, todo))
 
 
-def _group_of(address: str) -> int:
-    """The process group of the service at an address: that of the child that was told its port."""
+def _family(address: str) -> list[psutil.Process]:
+    """The processes of the service at an address: the child that was told its port, and what it started."""
     port = str(httpx.URL(address).port)
     (server,) = [child for child in psutil.Process().children() if port in child.cmdline()]
-    return os.getpgid(server.pid)
+    return [server, *server.children(recursive=True)]
 
 
 def _compared(url: str, sent: Sent) -> dict[str, Any]:

@@ -38,13 +38,16 @@ def replay_many(
     bundle: Path | None = None,
     progress: Progress | None = None,
 ) -> Facts:
-    """Compute every decision again that a bundle took; `not_replayed` counts those whose bundle is not there."""
+    """Compute every decision again that a bundle took; `not_replayed` counts those whose bundle is not there.
+
+    Entries of `other_kinds` were not taken by a bundle alone and are left out.
+    """
     from serving.decision_log import DecisionLog
     from serving.log_entries import SCORE, SHADOW
     from serving.log_reading import Wanted, count, rows
 
     bundles, wanted = _Bundles(home, bundle), Wanted(since, until)
-    done, causes, absent = 0, Counter[str](), Counter[str]()
+    done, causes, absent, others = 0, Counter[str](), Counter[str](), Counter[str]()
     told: list[Facts] = []
     with DecisionLog.open(home.log, create=False) as log:
         total = count(log.engine, wanted)
@@ -52,6 +55,7 @@ def replay_many(
             if progress and number % 10 == 0:
                 progress(f"{number:,} of {total:,}", min(1.0, number / total))
             if row["kind"] not in (SCORE, SHADOW):
+                others[row["kind"]] += 1
                 continue
             try:
                 replayed = bundles.replayer(row)(row)
@@ -70,6 +74,7 @@ def replay_many(
         "different": causes.total(),
         "causes": dict(causes),
         "not_replayed": dict(absent),
+        "other_kinds": dict(others),
         "same": not causes and not absent,
         "first_differences": told,
     }

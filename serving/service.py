@@ -19,8 +19,10 @@ BentoML keeps the process, its socket and its end; every request is answered by 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -36,6 +38,7 @@ from serving.request_log import RequestLog, open_request_log
 CHAMPION = "champion"
 _OF_THE_BENTO = Path(__file__).resolve().parent.parent / "bundle"
 _DRAIN_SECONDS = 2.0
+_SIGNAL_AT_PARENTS_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 
 
 class _Answering:
@@ -76,6 +79,7 @@ class ScoringService:
             raise SystemExit(f"lendwell: {error}") from None
 
     def __init__(self) -> None:
+        _end_with_parent()
         try:
             self._open()
         except LendwellError as error:
@@ -129,6 +133,12 @@ class ScoringService:
 
 
 ScoringService.add_asgi_middleware(_Answering)  # type: ignore[attr-defined]  # BentoML's decorator tells no type
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this worker when BentoML's own process was killed: it would keep the port and answer unwatched."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGTERM)
 
 
 def _now() -> datetime:

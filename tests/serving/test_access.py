@@ -202,6 +202,8 @@ def test_where_others_can_reach_it_the_service_needs_keys(file: KeyFile) -> None
             Access(file.path).check(host)
     Access(file.path).check("127.0.0.1")
     Access().check("::1")
+    told = refused("serve", "--model", "simulated", "--host", "0.0.0.0", "--keys", file.path, code=5)  # noqa: S104
+    assert "lendwell keys add NAME --role score" in told
     file.add("approval", ["score"], NOON)
     Access(file.path).check("0.0.0.0")  # noqa: S104
 
