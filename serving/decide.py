@@ -82,7 +82,7 @@ class DecideResponse(BaseModel):
     score: float
     bundle: BundleName
     feature_set: FeatureSetName
-    identities: dict[str, str] = Field(description="SHA-256 of rules, products, strategy, model, calibrator, data")
+    identities: dict[str, str] = Field(description="SHA-256 of rules, products, strategy, model, calibrator, features")
     warnings: list[Warned] = []
 
 
@@ -121,6 +121,10 @@ class Decider:
     def decide(self, scorer: Scorer, asked: ScoreRequest) -> tuple[Scored, Decision]:
         """Score and decide one application as of its `applied_at`; nothing is written."""
         scored = scorer.score(asked)
+        return scored, self.decide_scored(scorer, asked, scored)
+
+    def decide_scored(self, scorer: Scorer, asked: ScoreRequest, scored: Scored) -> Decision:
+        """Decide an application that was scored; nothing is written."""
         names = scorer.bundle.feature_set.names
         lacking = [name for name in FEATURES if name not in names]
         if lacking:
@@ -129,10 +133,9 @@ class Decider:
                 "decide with a model of application_v1."
             )
         features = dict(zip(names, scored.features.tolist(), strict=True))
-        provenance = {"data": _identity(asked), "features": _sha256(scored.features.tobytes())}
-        provenance |= self._model(scorer.bundle)
+        provenance = {"features": _sha256(scored.features.tobytes()), **self._model(scorer.bundle)}
         policy = self.on(local_day(asked.as_of))
-        return scored, policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
+        return policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
 
     def answer(self, scorer: Scorer, asked: ScoreRequest) -> DecideResponse:
         """Decide one application and log it; a request that came before gets its first answer.
@@ -143,7 +146,7 @@ class Decider:
             Where the log cannot be reached: no decision is given that is not logged.
         """
         scored, decision = self.decide(scorer, asked)
-        logged = self._log.append(asked, self._entry(scorer, scored, decision))
+        logged = self._log.append(asked, self.entry(scorer, scored, decision))
         return DecideResponse(application_id=asked.application_record()["application_id"], **logged.response)
 
     def replay(self, scorer: Scorer, entry: Logged, text: str) -> list[Difference]:
@@ -165,7 +168,8 @@ class Decider:
             self._models = {bundle.identity: model_identities(bundle)}
         return self._models[bundle.identity]
 
-    def _entry(self, scorer: Scorer, scored: Scored, decision: Decision) -> Logged:
+    def entry(self, scorer: Scorer, scored: Scored, decision: Decision) -> Logged:
+        """A decision as the log keeps it, under an id of its own."""
         decision_id, request_id = new_decision_id(), uuid.uuid4().hex
         return Logged(
             kind=DECISION,
@@ -208,11 +212,6 @@ def model_identities(bundle: Bundle) -> dict[str, str]:
         "model": _sha256(json.dumps({"parts": parts, "hybrid": hybrid}, sort_keys=True).encode()),
         "calibrator": _sha256(json.dumps(calibrator, sort_keys=True).encode()),
     }
-
-
-def _identity(asked: ScoreRequest) -> str:
-    """SHA-256 of what was sent, without the identifiers of customer and application."""
-    return _sha256(asked.logged_text(lambda _: "-").encode())
 
 
 def _sha256(content: bytes) -> str:

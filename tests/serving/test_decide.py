@@ -93,7 +93,7 @@ def test_a_small_amount_is_granted_with_rate_schedule_and_identities(
     assert sum(row.principal for row in answer.schedule) == 200_000
     assert answer.annual_nominal < answer.annual_effective < 0.24
     assert set(answer.identities) == {
-        "rules", "products", "strategy", "cut_offs", "limit", "price", "data", "features", "model", "calibrator",
+        "rules", "products", "strategy", "cut_offs", "limit", "price", "features", "model", "calibrator",
     }  # fmt: skip
     entry, text = log.get(answer.decision_id)
     assert (entry.kind, entry.pd, entry.response["outcome"]) == ("decision", answer.pd, "approve")
