@@ -69,7 +69,7 @@ def main() -> None:
         _say(f"{len(requests)} applicants")
         with DecisionLog.open(f"sqlite:///{place}/decisions.db", key="a key of the benchmark") as log:
             products = read_products()
-            decider = Decider(RuleBook.load(), products, read_strategy(None, products), log, lambda: _NOON)
+            decider = Decider(RuleBook.load(), products, read_strategy(None, products), lambda: _NOON)
             given = _decided(scorer, decider, log, list(_asked(requests, asked.decisions)))
             _say(f"{asked.decisions} decisions logged")
             differences = _replayed(scorer, decider, log)

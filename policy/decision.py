@@ -280,7 +280,7 @@ class Policy:
                 "features": {name: facts[name] for name in FEATURES},
             },
             "rules": verdict.record(),
-            "score": {"pd": scored.pd, "score": scored.score},
+            "score": {"pd": _known(scored.pd), "score": _known(scored.score)},
             "policy": [reason.code for reason in told(int(judged.reasons[0]))],
             "price": {
                 "needed": _known(price.needed[0]),

@@ -29,6 +29,7 @@ from data_contracts.messages import (
     is_json,
     parse_request,
 )
+from serving import decide
 from serving.decide import Decider
 from serving.decision_log import Decision, DecisionLog, new_decision_id
 from serving.request_log import RequestLog
@@ -181,7 +182,9 @@ class _Endpoint:
     async def _decided(self, asked: ScoreRequest) -> Response:
         if self._decider is None:
             raise Refusal(404, "not_found", "This service decides nothing.")
-        return _json(200, await asyncio.to_thread(self._decider.answer, self._scorer, asked))
+        scored, decision = self._decider.decide(self._scorer, asked)
+        entry = self._decider.entry(self._scorer, scored, decision)
+        return _json(200, decide.response(asked, await asyncio.to_thread(self._log.append, asked, entry)))
 
     def _decision(self, scored: Scored) -> Decision:
         scorer, decision_id, request_id = self._scorer, new_decision_id(), uuid.uuid4().hex

@@ -1,4 +1,8 @@
-"""The whole decision of an application: scored, decided by rules and policy, logged, and only then answered."""
+"""The whole decision of an application: scored, decided by rules and policy, and what of it is logged and answered.
+
+Who serves it writes `Decider.entry` to the decision log before the answer leaves, and answers what the log returns: a
+retry gets its first decision.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from policy.rules import RuleBook
 from policy.strategy import Strategy, read_strategy
 from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
-from serving.decision_log import DecisionLog, new_decision_id
+from serving.decision_log import new_decision_id
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
@@ -94,17 +98,12 @@ class Decider:
     book : RuleBook
     products : Products
     strategy : Strategy
-    log : DecisionLog
-        Where each decision is written before it leaves.
     clock : callable
         Gives the present, UTC without a zone.
     """
 
-    def __init__(
-        self, book: RuleBook, products: Products, strategy: Strategy, log: DecisionLog, clock: Callable[[], datetime]
-    ) -> None:
-        self._book, self._products, self._strategy = book, products, strategy
-        self._log, self._clock = log, clock
+    def __init__(self, book: RuleBook, products: Products, strategy: Strategy, clock: Callable[[], datetime]) -> None:
+        self._book, self._products, self._strategy, self._clock = book, products, strategy, clock
         self._tables = RateTables.of(products)
         self._policies: dict[date, Policy] = {}
         self._models: dict[str, dict[str, str]] = {}
@@ -136,18 +135,6 @@ class Decider:
         provenance = {"features": _sha256(scored.features.tobytes()), **self._model(scorer.bundle)}
         policy = self.on(local_day(asked.as_of))
         return policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
-
-    def answer(self, scorer: Scorer, asked: ScoreRequest) -> DecideResponse:
-        """Decide one application and log it; a request that came before gets its first answer.
-
-        Raises
-        ------
-        ServiceError
-            Where the log cannot be reached: no decision is given that is not logged.
-        """
-        scored, decision = self.decide(scorer, asked)
-        logged = self._log.append(asked, self.entry(scorer, scored, decision))
-        return DecideResponse(application_id=asked.application_record()["application_id"], **logged.response)
 
     def replay(self, scorer: Scorer, entry: Logged, text: str) -> list[Difference]:
         """Decide a logged request again, and tell what differs from what was logged: nothing, where all is the same.
@@ -199,6 +186,11 @@ class Decider:
         )
 
 
+def response(asked: ScoreRequest, logged: Logged) -> DecideResponse:
+    """The answer to a request, as the log holds it."""
+    return DecideResponse(application_id=asked.application_record()["application_id"], **logged.response)
+
+
 def model_identities(bundle: Bundle) -> dict[str, str]:
     """SHA-256 of a bundle's model without its calibrator, and of its calibrator, so that a change can be told apart."""
     with tempfile.TemporaryDirectory() as folder:
@@ -218,7 +210,7 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def open_decider(log: DecisionLog, clock: Callable[[], datetime]) -> Decider:
+def open_decider(clock: Callable[[], datetime]) -> Decider:
     """A decider as the environment asks for it.
 
     `LENDWELL_RULES` names a folder of rule tables, `LENDWELL_PRODUCTS` and `LENDWELL_STRATEGY` a TOML each; Lendwell's
@@ -229,4 +221,4 @@ def open_decider(log: DecisionLog, clock: Callable[[], datetime]) -> Decider:
         for name in ("RULES", "PRODUCTS", "STRATEGY")
     )
     offered = read_products(products)
-    return Decider(RuleBook.load(rules), offered, read_strategy(strategy, offered), log, clock)
+    return Decider(RuleBook.load(rules), offered, read_strategy(strategy, offered), clock)

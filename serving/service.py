@@ -92,7 +92,7 @@ class ScoringService:
         self._log = DecisionLog.open(_log_url())
         scorer = Scorer(bundle, version=os.environ.get("LENDWELL_VERSION") or "unregistered")
         _mounted.app = create_app(
-            scorer, self._log, clock=_now, request_log=_request_log(self._log), decider=open_decider(self._log, _now)
+            scorer, self._log, clock=_now, request_log=_request_log(self._log), decider=open_decider(_now)
         )
         # a full collection over the heap of the imported libraries would stall answers for a fifth of a second
         gc.collect()

@@ -42,15 +42,15 @@ def log(tmp_path: Path) -> Iterator[DecisionLog]:
         yield opened
 
 
-def decider(log: DecisionLog, **changed: float) -> Decider:
+def decider(**changed: float) -> Decider:
     """The lender's own policy, but for what a test changes of emergency cash."""
     strategy = read_strategy(None, PRODUCTS).changed("emergency_cash", **changed)
-    return Decider(BOOK, PRODUCTS, strategy, log, lambda: NOON)
+    return Decider(BOOK, PRODUCTS, strategy, lambda: NOON)
 
 
 @pytest.fixture
 def http(scorer: Scorer, log: DecisionLog) -> Callable[..., Http]:
-    return lambda **changed: Http(create_app(scorer, log, clock=lambda: NOON, decider=decider(log, **changed)))
+    return lambda **changed: Http(create_app(scorer, log, clock=lambda: NOON, decider=decider(**changed)))
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_what_was_logged_is_replayed_without_a_difference(
     for body in (asked, *champion.requests[:12]):
         answer = app.post(PATH, json=body).json()
         entry, text = log.get(answer["decision_id"])
-        assert decider(log, decline_pd=0.5).replay(scorer, entry, text) == []
+        assert decider(decline_pd=0.5).replay(scorer, entry, text) == []
 
 
 def test_a_replay_under_another_strategy_names_the_cause(
@@ -151,7 +151,7 @@ def test_a_replay_under_another_strategy_names_the_cause(
 ) -> None:
     answer = http(**ANY_RISK).post(PATH, json=asked).json()
     entry, text = log.get(answer["decision_id"])
-    found = decider(log, **ANY_RISK | {"exposure_most": 1_500.0}).replay(scorer, entry, text)
+    found = decider(**ANY_RISK | {"exposure_most": 1_500.0}).replay(scorer, entry, text)
     assert {difference.part for difference in found} == {"limit", "decision"}
 
 
@@ -173,7 +173,7 @@ def test_a_model_without_what_a_limit_needs_is_refused(scorer: Scorer, log: Deci
     object.__setattr__(changed.bundle, "feature_set", Other())
     changed.score = scorer.score
     with pytest.raises(DeclarationError, match=r"lacks loans_instalment_sum, .*decide with a model of application_v1"):
-        decider(log).decide(changed, parse_request(json.dumps(asked)))
+        decider().decide(changed, parse_request(json.dumps(asked)))
 
 
 LATER = NOON + timedelta(hours=1)
@@ -240,7 +240,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_of_those_who_decide_at_once_on_postgresql_one_is_kept(postgres: str, scorer: Scorer, asked: dict) -> None:
     with DecisionLog.open(postgres, key="a key") as log:
-        http = Http(create_app(scorer, log, clock=lambda: NOON, decider=decider(log, **NO_MACHINE)))
+        http = Http(create_app(scorer, log, clock=lambda: NOON, decider=decider(**NO_MACHINE)))
         waiting = http.post(PATH, json=asked).json()["decision_id"]
         queue = ReviewQueue(log)
 
