@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from data_contracts.errors import ServiceError
+from data_contracts.errors import DeclarationError, ServiceError
 from data_contracts.messages import (
     ErrorBody,
     ErrorDetail,
@@ -182,7 +182,10 @@ class _Endpoint:
     async def _decided(self, asked: ScoreRequest) -> Response:
         if self._decider is None:
             raise Refusal(404, "not_found", "This service decides nothing.")
-        scored, decision = self._decider.decide(self._scorer, asked)
+        try:
+            scored, decision = self._decider.decide(self._scorer, asked)
+        except DeclarationError as error:  # words of ours about declarations, not of what was sent
+            raise Refusal(422, "not_decidable", str(error)) from None
         entry = self._decider.entry(self._scorer, scored, decision)
         return _json(200, decide.response(asked, await asyncio.to_thread(self._log.append, asked, entry)))
 

@@ -123,15 +123,19 @@ class Decider:
         return scored, self.decide_scored(scorer, asked, scored)
 
     def decide_scored(self, scorer: Scorer, asked: ScoreRequest, scored: Scored) -> Decision:
-        """Decide an application that was scored; nothing is written."""
-        names = scorer.bundle.feature_set.names
-        lacking = [name for name in FEATURES if name not in names]
-        if lacking:
+        """Decide an application that was scored; nothing is written.
+
+        Raises
+        ------
+        DeclarationError
+            Where the model does not know what a limit needs, or no rule is in force on the day.
+        """
+        if not can_decide(scorer):
             raise DeclarationError(
-                f"The feature set {scorer.feature_set_name.name} lacks {', '.join(lacking)}, which a limit needs; "
-                "decide with a model of application_v1."
+                f"{scorer.bundle_name.name} cannot decide: it must be a model of the decision point {POINT} whose "
+                f"features hold {', '.join(FEATURES)}, as application_v1 does."
             )
-        features = dict(zip(names, scored.features.tolist(), strict=True))
+        features = dict(zip(scorer.bundle.feature_set.names, scored.features.tolist(), strict=True))
         provenance = {"features": _sha256(scored.features.tobytes()), **self._model(scorer.bundle)}
         policy = self.on(local_day(asked.as_of))
         return policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
@@ -184,6 +188,11 @@ class Decider:
                 "warnings": [warning.model_dump() for warning in scored.warnings],
             },
         )
+
+
+def can_decide(scorer: Scorer) -> bool:
+    """Whether a champion is one of applications whose features hold what a limit needs."""
+    return scorer.decision_point == POINT and set(FEATURES) <= set(scorer.bundle.feature_set.names)
 
 
 def response(asked: ScoreRequest, logged: Logged) -> DecideResponse:

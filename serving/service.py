@@ -83,7 +83,7 @@ class ScoringService:
         import torch
 
         from serving.app import create_app
-        from serving.decide import open_decider
+        from serving.decide import can_decide, open_decider
         from serving.scorer import Scorer
         from training.bundle import Bundle
 
@@ -92,7 +92,11 @@ class ScoringService:
         self._log = DecisionLog.open(_log_url())
         scorer = Scorer(bundle, version=os.environ.get("LENDWELL_VERSION") or "unregistered")
         _mounted.app = create_app(
-            scorer, self._log, clock=_now, request_log=_request_log(self._log), decider=open_decider(_now)
+            scorer,
+            self._log,
+            clock=_now,
+            request_log=_request_log(self._log),
+            decider=open_decider(_now) if can_decide(scorer) else None,
         )
         # a full collection over the heap of the imported libraries would stall answers for a fifth of a second
         gc.collect()

@@ -78,6 +78,13 @@ def asked(request_body: dict[str, Any]) -> dict[str, Any]:
     return request_body
 
 
+def test_before_the_first_rule_nothing_can_be_decided(http: Callable[..., Http], asked: dict) -> None:
+    early = {"application": asked["application"] | {"applied_at": "2019-06-01T00:00:00"}}
+    reply = http().post(PATH, json=early)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "not_decidable")
+    assert "No rule is in force on 2019-06-01" in reply.json()["error"]["message"]
+
+
 ANY_RISK = {"approve_pd": 1.0, "decline_pd": 1.0, "lgd": 0.001, "expected_loss_most": 1e6}
 NO_MACHINE = {"approve_pd": 1e-9, "decline_pd": 1.0, "lgd": 0.001, "expected_loss_most": 1e6}
 
@@ -172,7 +179,9 @@ def test_a_model_without_what_a_limit_needs_is_refused(scorer: Scorer, log: Deci
     changed.bundle = copy.copy(scorer.bundle)
     object.__setattr__(changed.bundle, "feature_set", Other())
     changed.score = scorer.score
-    with pytest.raises(DeclarationError, match=r"lacks loans_instalment_sum, .*decide with a model of application_v1"):
+    with pytest.raises(
+        DeclarationError, match=r"tiny cannot decide: .* hold loans_instalment_sum, .* as application_v1 does"
+    ):
         decider().decide(changed, parse_request(json.dumps(asked)))
 
 
