@@ -10,9 +10,10 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from data_contracts.errors import DeclarationError
 from data_contracts.messages import ScoreRequest, ScoreResponse, Warned, parse_request
 from data_contracts.replies import CustomerRequest, ExplainResponse, FeatureShare, SourceShare
-from serving.decide import Decider, DecideResponse
+from serving.decide import Decider, DecideResponse, response
 from serving.decision_log import Decision, DecisionLog, new_decision_id
 from serving.lineup import Cast, Lineup
 from serving.metrics import Metrics
@@ -115,8 +116,12 @@ class Answerer:
         async with self._turns.taken:
             _, champion = self._at(point)
             asked, about = self._parsed(body)
-            entry = decider.entry(champion, asked, about)
-        return await asyncio.to_thread(decider.log, asked, entry)
+            try:
+                scored, decision = decider.decide(champion, asked)
+            except DeclarationError as error:  # words of ours about declarations, not of what was sent
+                raise Refusal(422, "not_decidable", str(error)) from None
+            entry = decider.entry(champion, scored, decision, about)
+        return response(asked, await asyncio.to_thread(self._log.append, asked, entry))
 
     def follow_up(self, answer: Answer) -> None:
         """What is done when the answer has left: keep the request for the sample, offer it to the challenger."""

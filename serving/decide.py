@@ -1,4 +1,8 @@
-"""The whole decision of an application: scored, decided by rules and policy, logged, and only then answered."""
+"""The whole decision of an application: scored, decided by rules and policy, and what of it is logged and answered.
+
+Who serves it writes `Decider.entry` to the decision log before the answer leaves, and answers what the log returns: a
+retry gets its first decision.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from policy.rules import RuleBook
 from policy.strategy import Strategy, read_strategy
 from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
-from serving.decision_log import DecisionLog, new_decision_id
+from serving.decision_log import new_decision_id
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
@@ -82,7 +86,7 @@ class DecideResponse(BaseModel):
     score: float
     bundle: BundleName
     feature_set: FeatureSetName
-    identities: dict[str, str] = Field(description="SHA-256 of rules, products, strategy, model, calibrator, data")
+    identities: dict[str, str] = Field(description="SHA-256 of rules, products, strategy, model, calibrator, features")
     warnings: list[Warned] = []
 
 
@@ -94,17 +98,12 @@ class Decider:
     book : RuleBook
     products : Products
     strategy : Strategy
-    log : DecisionLog
-        Where each decision is written before it leaves.
     clock : callable
         Gives the present, UTC without a zone.
     """
 
-    def __init__(
-        self, book: RuleBook, products: Products, strategy: Strategy, log: DecisionLog, clock: Callable[[], datetime]
-    ) -> None:
-        self._book, self._products, self._strategy = book, products, strategy
-        self._log, self._clock = log, clock
+    def __init__(self, book: RuleBook, products: Products, strategy: Strategy, clock: Callable[[], datetime]) -> None:
+        self._book, self._products, self._strategy, self._clock = book, products, strategy, clock
         self._tables = RateTables.of(products)
         self._policies: dict[date, Policy] = {}
         self._models: dict[str, dict[str, str]] = {}
@@ -121,33 +120,25 @@ class Decider:
     def decide(self, scorer: Scorer, asked: ScoreRequest) -> tuple[Scored, Decision]:
         """Score and decide one application as of its `applied_at`; nothing is written."""
         scored = scorer.score(asked)
-        names = scorer.bundle.feature_set.names
-        lacking = [name for name in FEATURES if name not in names]
-        if lacking:
-            raise DeclarationError(
-                f"The feature set {scorer.feature_set_name.name} lacks {', '.join(lacking)}, which a limit needs; "
-                "decide with a model of application_v1."
-            )
-        features = dict(zip(names, scored.features.tolist(), strict=True))
-        provenance = {"data": _identity(asked), "features": _sha256(scored.features.tobytes())}
-        provenance |= self._model(scorer.bundle)
-        policy = self.on(local_day(asked.as_of))
-        return scored, policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
+        return scored, self.decide_scored(scorer, asked, scored)
 
-    def answer(self, scorer: Scorer, asked: ScoreRequest) -> DecideResponse:
-        """Decide one application and log it; a request that came before gets its first answer.
+    def decide_scored(self, scorer: Scorer, asked: ScoreRequest, scored: Scored) -> Decision:
+        """Decide an application that was scored; nothing is written.
 
         Raises
         ------
-        ServiceError
-            Where the log cannot be reached: no decision is given that is not logged.
+        DeclarationError
+            Where the model does not know what a limit needs, or no rule is in force on the day.
         """
-        return self.log(asked, self.entry(scorer, asked))
-
-    def log(self, asked: ScoreRequest, entry: Logged) -> DecideResponse:
-        """Write a decision to the log; the answer is what the log holds for the request."""
-        logged = self._log.append(asked, entry)
-        return DecideResponse(application_id=asked.application_record()["application_id"], **logged.response)
+        if not can_decide(scorer):
+            raise DeclarationError(
+                f"{scorer.bundle_name.name} cannot decide: it must be a model of the decision point {POINT} whose "
+                f"features hold {', '.join(FEATURES)}, as application_v1 does."
+            )
+        features = dict(zip(scorer.bundle.feature_set.names, scored.features.tolist(), strict=True))
+        provenance = {"features": _sha256(scored.features.tobytes()), **self._model(scorer.bundle)}
+        policy = self.on(local_day(asked.as_of))
+        return policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
 
     def replay(self, scorer: Scorer, entry: Logged, text: str) -> list[Difference]:
         """Decide a logged request again, and tell what differs from what was logged: nothing, where all is the same.
@@ -168,9 +159,8 @@ class Decider:
             self._models = {bundle.identity: model_identities(bundle)}
         return self._models[bundle.identity]
 
-    def entry(self, scorer: Scorer, asked: ScoreRequest, about: Sequence[Warned] = ()) -> Logged:
-        """Decide one application, as the log keeps it; `about` is said of where the request came from."""
-        scored, decision = self.decide(scorer, asked)
+    def entry(self, scorer: Scorer, scored: Scored, decision: Decision, about: Sequence[Warned] = ()) -> Logged:
+        """A decision as the log keeps it, under an id of its own; `about` is said of where the request came from."""
         decision_id, request_id = new_decision_id(), uuid.uuid4().hex
         return Logged(
             kind=DECISION,
@@ -201,6 +191,16 @@ class Decider:
         )
 
 
+def can_decide(scorer: Scorer) -> bool:
+    """Whether a champion is one of applications whose features hold what a limit needs."""
+    return scorer.decision_point == POINT and set(FEATURES) <= set(scorer.bundle.feature_set.names)
+
+
+def response(asked: ScoreRequest, logged: Logged) -> DecideResponse:
+    """The answer to a request, as the log holds it."""
+    return DecideResponse(application_id=asked.application_record()["application_id"], **logged.response)
+
+
 def model_identities(bundle: Bundle) -> dict[str, str]:
     """SHA-256 of a bundle's model without its calibrator, and of its calibrator, so that a change can be told apart."""
     with tempfile.TemporaryDirectory() as folder:
@@ -216,16 +216,11 @@ def model_identities(bundle: Bundle) -> dict[str, str]:
     }
 
 
-def _identity(asked: ScoreRequest) -> str:
-    """SHA-256 of what was sent, without the identifiers of customer and application."""
-    return _sha256(asked.logged_text(lambda _: "-").encode())
-
-
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def open_decider(log: DecisionLog, clock: Callable[[], datetime]) -> Decider:
+def open_decider(clock: Callable[[], datetime]) -> Decider:
     """A decider as the environment asks for it.
 
     `LENDWELL_RULES` names a folder of rule tables, `LENDWELL_PRODUCTS` and `LENDWELL_STRATEGY` a TOML each; Lendwell's
@@ -236,4 +231,4 @@ def open_decider(log: DecisionLog, clock: Callable[[], datetime]) -> Decider:
         for name in ("RULES", "PRODUCTS", "STRATEGY")
     )
     offered = read_products(products)
-    return Decider(RuleBook.load(rules), offered, read_strategy(strategy, offered), log, clock)
+    return Decider(RuleBook.load(rules), offered, read_strategy(strategy, offered), clock)

@@ -10,15 +10,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 import sqlalchemy as sa
 
 from data_contracts.append_only import alone, guard
 from data_contracts.errors import RequestError
 from serving.decision_log import DecisionLog
 from serving.log_database import reaching
+from serving.log_entries import DECISIONS
 
 _LOCK_NUMBER = 20_260_802  # names the reviews among PostgreSQL's advisory locks
-_LONGEST = 2000
+_LONGEST, _MOST = 2000, 1000
 _DECISION = "decision"
 
 _metadata = sa.MetaData()
@@ -32,6 +34,9 @@ _REVIEWS = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("at", sa.DateTime, nullable=False),
 )
+
+_REVIEW_COLUMNS = (_REVIEWS.c.outcome, _REVIEWS.c.by, _REVIEWS.c.reason, _REVIEWS.c.at)
+_REFERRED = '"outcome":"refer"'  # as the log writes it
 
 ReviewOutcome = Literal["approve", "decline"]
 
@@ -94,7 +99,7 @@ class ReviewQueue:
                 self._make()
 
     def list(self, since: datetime | None = None, *, waiting: bool = True) -> list[Referred]:
-        """Referred applications, the longest waiting first.
+        """Referred applications, the longest waiting first, a thousand at most.
 
         Parameters
         ----------
@@ -103,24 +108,27 @@ class ReviewQueue:
         waiting : bool, default True
             Only those that nobody has decided yet.
         """
-        columns = ["decision_id", "decided_at", "response"]
-        decisions = self._log.read(since=since, kind=_DECISION, columns=columns)
-        reviews = self._reviews()
-        found = [
-            Referred(
-                row["decision_id"], row["decided_at"].to_pydatetime(), row["response"], reviews.get(row["decision_id"])
-            )
-            for row in decisions.to_dict("records")
-            if row["response"]["outcome"] == "refer"
-        ]
-        return [one for one in found if one.review is None or not waiting]
+        decided = _REVIEWS.c.decision_id.is_not(None)
+        wanted = [DECISIONS.c.kind == _DECISION, DECISIONS.c.response.contains(_REFERRED, autoescape=True)]
+        wanted += [DECISIONS.c.decided_at >= since] if since is not None else []
+        wanted += [~decided] if waiting else []
+        asked = (
+            sa.select(DECISIONS.c.decision_id, DECISIONS.c.decided_at, DECISIONS.c.response, *_REVIEW_COLUMNS)
+            .outerjoin_from(DECISIONS, _REVIEWS, DECISIONS.c.decision_id == _REVIEWS.c.decision_id)
+            .where(*wanted)
+            .order_by(DECISIONS.c.position)
+            .limit(_MOST)
+        )
+        with reaching(self._log.engine.url), self._log.engine.connect() as connection:
+            rows = connection.execute(asked).mappings().all()
+        return [_referred(row, msgspec.json.decode(row["response"])) for row in rows]
 
     def get(self, decision_id: str) -> Referred:
         """A referred application; `RequestError` where there is none of that id."""
         decision, _ = self._log.get(decision_id)
         if decision.kind != _DECISION or decision.response["outcome"] != "refer":
             raise RequestError(f"{decision_id} was not referred to a person; `lendwell review list` shows what was.")
-        return Referred(decision_id, decision.decided_at, decision.response, self._reviews().get(decision_id))
+        return Referred(decision_id, decision.decided_at, decision.response, self._review(decision_id))
 
     def decide(self, review: Review) -> Referred:
         """Record what a person decided; it is on disk when this returns.
@@ -146,13 +154,20 @@ class ReviewQueue:
             connection.execute(sa.insert(_REVIEWS).values(position=last + 1, **asdict(review)))
         return Referred(referred.decision_id, referred.referred_at, referred.response, review)
 
-    def _reviews(self) -> dict[str, Review]:
+    def _review(self, decision_id: str) -> Review | None:
+        asked = sa.select(*_REVIEW_COLUMNS).where(_REVIEWS.c.decision_id == decision_id)
         with reaching(self._log.engine.url), self._log.engine.connect() as connection:
-            rows = connection.execute(sa.select(_REVIEWS).order_by(_REVIEWS.c.position)).mappings().all()
-        return {row["decision_id"]: Review(**{k: v for k, v in row.items() if k != "position"}) for row in rows}
+            row = connection.execute(asked).mappings().first()
+        return None if row is None else Review(decision_id, **row)
 
     def _make(self) -> None:
         with alone(self._log.engine, _LOCK_NUMBER) as connection:
             if not sa.inspect(connection).has_table(_REVIEWS.name):
                 _metadata.create_all(connection)
                 guard(connection, _REVIEWS.name, "reviews are only appended to")
+
+
+def _referred(row: sa.RowMapping, response: dict[str, Any]) -> Referred:
+    decided = {column.name: row[column.name] for column in _REVIEW_COLUMNS}
+    review = None if decided["outcome"] is None else Review(row["decision_id"], **decided)
+    return Referred(row["decision_id"], row["decided_at"], response, review)

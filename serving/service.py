@@ -113,7 +113,7 @@ class ScoringService:
             clock=_now,
             request_log=_request_log(self._log),
             snapshot=snapshot,
-            decider=open_decider(self._log, _now),
+            decider=open_decider(_now),
         )
         self._shadow = app.state.lendwell.shadow
         _Answering.ours = guarded(app, _now)

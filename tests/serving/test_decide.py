@@ -31,17 +31,16 @@ PATH = "/v1/application/decide"
 BOOK, PRODUCTS = RuleBook.load(), read_products()
 
 
-def decider(log: DecisionLog, **changed: float) -> Decider:
+def decider(**changed: float) -> Decider:
     """The lender's own policy, but for what a test changes of emergency cash."""
     strategy = read_strategy(None, PRODUCTS).changed("emergency_cash", **changed)
-    return Decider(BOOK, PRODUCTS, strategy, log, lambda: NOON)
+    return Decider(BOOK, PRODUCTS, strategy, lambda: NOON)
 
 
 @pytest.fixture
 def http(scorer: Scorer, log: DecisionLog) -> Callable[..., Http]:
-    return lambda **changed: Http(
-        create_app(Lineup([scorer]), log, clock=lambda: NOON, decider=decider(log, **changed))
-    )
+    lineup = Lineup([scorer])
+    return lambda **changed: Http(create_app(lineup, log, clock=lambda: NOON, decider=decider(**changed)))
 
 
 @pytest.fixture
@@ -69,6 +68,13 @@ def asked(request_body: dict[str, Any]) -> dict[str, Any]:
     return request_body
 
 
+def test_before_the_first_rule_nothing_can_be_decided(http: Callable[..., Http], asked: dict) -> None:
+    early = {"application": asked["application"] | {"applied_at": "2019-06-01T00:00:00"}}
+    reply = http().post(PATH, json=early)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "not_decidable")
+    assert "No rule is in force on 2019-06-01" in reply.json()["error"]["message"]
+
+
 ANY_RISK = {"approve_pd": 1.0, "decline_pd": 1.0, "lgd": 0.001, "expected_loss_most": 1e6}
 NO_MACHINE = {"approve_pd": 1e-9, "decline_pd": 1.0, "lgd": 0.001, "expected_loss_most": 1e6}
 
@@ -84,7 +90,7 @@ def test_a_small_amount_is_granted_with_rate_schedule_and_identities(
     assert sum(row.principal for row in answer.schedule) == 200_000
     assert answer.annual_nominal < answer.annual_effective < 0.24
     assert set(answer.identities) == {
-        "rules", "products", "strategy", "cut_offs", "limit", "price", "data", "features", "model", "calibrator",
+        "rules", "products", "strategy", "cut_offs", "limit", "price", "features", "model", "calibrator",
     }  # fmt: skip
     entry, text = log.get(answer.decision_id)
     assert (entry.kind, entry.pd, entry.response["outcome"]) == ("decision", answer.pd, "approve")
@@ -134,7 +140,7 @@ def test_what_was_logged_is_replayed_without_a_difference(
     for body in (asked, *champion.requests[:12]):
         answer = app.post(PATH, json=body).json()
         entry, text = log.get(answer["decision_id"])
-        assert decider(log, decline_pd=0.5).replay(scorer, entry, text) == []
+        assert decider(decline_pd=0.5).replay(scorer, entry, text) == []
 
 
 def test_a_replay_under_another_strategy_names_the_cause(
@@ -142,7 +148,7 @@ def test_a_replay_under_another_strategy_names_the_cause(
 ) -> None:
     answer = http(**ANY_RISK).post(PATH, json=asked).json()
     entry, text = log.get(answer["decision_id"])
-    found = decider(log, **ANY_RISK | {"exposure_most": 1_500.0}).replay(scorer, entry, text)
+    found = decider(**ANY_RISK | {"exposure_most": 1_500.0}).replay(scorer, entry, text)
     assert {difference.part for difference in found} == {"limit", "decision"}
 
 
@@ -163,8 +169,10 @@ def test_a_model_without_what_a_limit_needs_is_refused(scorer: Scorer, log: Deci
     changed.bundle = copy.copy(scorer.bundle)
     object.__setattr__(changed.bundle, "feature_set", Other())
     changed.score = scorer.score
-    with pytest.raises(DeclarationError, match=r"lacks loans_instalment_sum, .*decide with a model of application_v1"):
-        decider(log).decide(changed, parse_request(json.dumps(asked)))
+    with pytest.raises(
+        DeclarationError, match=r"tiny cannot decide: .* hold loans_instalment_sum, .* as application_v1 does"
+    ):
+        decider().decide(changed, parse_request(json.dumps(asked)))
 
 
 LATER = NOON + timedelta(hours=1)
@@ -231,7 +239,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_of_those_who_decide_at_once_on_postgresql_one_is_kept(postgres: str, scorer: Scorer, asked: dict) -> None:
     with DecisionLog.open(postgres, key="a key") as log:
-        http = Http(create_app(Lineup([scorer]), log, clock=lambda: NOON, decider=decider(log, **NO_MACHINE)))
+        http = Http(create_app(Lineup([scorer]), log, clock=lambda: NOON, decider=decider(**NO_MACHINE)))
         waiting = http.post(PATH, json=asked).json()["decision_id"]
         queue = ReviewQueue(log)
 
