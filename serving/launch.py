@@ -127,7 +127,7 @@ def running_service(
     ServiceError
         The port is in use, the decision log cannot be opened, or the service does not get ready in time.
     """
-    chosen = _free_port(host) if port is None else port
+    chosen = free_port(host) if port is None else port
     keep = (request_log, request_sample)
     with (
         output.open("w+b") if output else tempfile.TemporaryFile() as said,
@@ -222,7 +222,8 @@ def require_free(host: str, port: int) -> None:
             ) from None
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """A port of an address of this machine at which nothing listens now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

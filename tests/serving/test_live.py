@@ -1,4 +1,4 @@
-"""`lendwell serve` while the registry moves: promotion, rollback, retirement, challenger, corrupt bundle, its end."""
+"""`lendwell serve` while the registry moves: promotion, return, retirement, a challenger, a corrupt bundle, the end."""
 
 from __future__ import annotations
 
