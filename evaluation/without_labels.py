@@ -4,9 +4,9 @@ A confidence-based estimate, as NannyML's CBPE: if every PD is right, each appli
 outcomes can be drawn. Here they are drawn many times, so that the interval is that of the figure that will be measured
 on these very applicants: the outcomes are a Poisson-binomial sample.
 
-**What it cannot see**: it believes the PDs. When the applicants change and the relation of features and outcome stays, it
-tells the new AUC and bad rate. When that relation changes (a downturn, a new fraud), the PDs are wrong, the estimate is
-wrong with them, and nothing here can show it: only outcomes do.
+**What it cannot see**: it believes the PDs. When the applicants change and the relation of features and outcome stays,
+it tells the new AUC and bad rate. When that relation changes (a downturn, a new fraud), the PDs are wrong, the estimate
+is wrong with them, and nothing here can show it: only outcomes do.
 """
 
 from __future__ import annotations

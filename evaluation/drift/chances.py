@@ -48,8 +48,8 @@ class Chances:
 
     def strongest(self, at: int) -> Aspect:
         """The aspect that is least likely by chance."""
-        of_each = [getattr(self, aspect)[at] for aspect in ASPECTS]
-        return ASPECTS[int(np.nanargmin(of_each))] if np.isfinite(of_each).any() else "shape"
+        of_each = [float(getattr(self, aspect)[at]) for aspect in ASPECTS]
+        return min(zip(of_each, ASPECTS, strict=True), key=lambda pair: 2.0 if pair[0] != pair[0] else pair[0])[1]
 
 
 def chances(then: npt.ArrayLike, now: npt.ArrayLike, *, ordered: bool = True) -> Chances:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 FLOOR = 0.01  # a shift of a mean by a tenth of a standard deviation; a quarter makes 0.06
 
@@ -50,7 +50,7 @@ def psi_limit(freedom: int, n: int, m: int, p_value: float, floor: float = FLOOR
     if freedom <= 0 or not n or not m:
         return floor
     noise = 1 / n + 1 / m
-    return max(noise * float(chi2.isf(p_value, freedom)), floor + noise * freedom)
+    return max(noise * float(chdtri(freedom, p_value)), floor + noise * freedom)
 
 
 def discovery_limit(p_values: npt.ArrayLike, rate: float) -> float:
