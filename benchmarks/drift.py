@@ -2,9 +2,9 @@
 
     python -m benchmarks.drift [--days N] [--shifts N] [--windows N] [--features N] [--reference N]
 
-Applicants have 300 features, correlated by common factors: normal, heavy-tailed, counts, yes/no and mostly-zero amounts,
-a third of them with missing values, which depend on the same factors. Every reference is drawn anew for some of the days,
-since the luck of one reference is shared by all days that are compared with it.
+Applicants have 300 features, correlated by common factors: normal, heavy-tailed, counts, yes/no and mostly-zero
+amounts, a third of them with missing values, which depend on the same factors. Every reference is drawn anew for some
+of the days, since the luck of one reference is shared by all days that are compared with it.
 
 The last line on stdout is one JSON object:
 
@@ -14,12 +14,12 @@ The last line on stdout is one JSON object:
   deviation is named, taking the features in turn; `power_by_kind`; `psi_power`, the same by the fixed rule;
   `named_wrongly`, other features named on those days, a day;
 * `values_per_second` of `compare` at n = 5,000, counting and testing together, best of five;
-* `joint_false_alarms`, `joint_power`: of the classifier two-sample test at a level of 0.05, on 1,000 rows of today beside
-  1,000 of the reference: without drift, and where five pairs of features lose their correlation, each keeping its
-  distribution;
-* `coverage`: share of windows in which the interval of the label-free AUC holds the AUC of the outcomes that follow, PDs
-  of a fitted and calibrated model, applicants drifting; `coverage_bad_rate` likewise; `coverage_relation_changed`, the
-  AUC's where the relation of features and outcome changes, which no label-free estimate can see.
+* `joint_false_alarms`, `joint_power`: of the classifier two-sample test at a level of 0.05, on 1,000 rows of today
+  beside 1,000 of the reference: without drift, and where five pairs of features lose their correlation, each keeping
+  its distribution;
+* `coverage`: share of windows in which the interval of the label-free AUC holds the AUC of the outcomes that follow,
+  PDs of a fitted and calibrated model, applicants drifting; `coverage_bad_rate` likewise; `coverage_relation_changed`,
+  the AUC's where the relation of features and outcome changes, which no label-free estimate can see.
 """
 
 from __future__ import annotations
