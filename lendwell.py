@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import demo, features, governance, records, serving, training
+from commands import demo, features, governance, monitoring, records, serving, training
 from commands.terminal import flags
 from data_contracts.errors import LendwellError, LendwellWarning
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     "evaluate → gate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command "
     "takes --json (facts for machines on stdout) and --debug (tracebacks).",
 )
-for room in (records, features, training, governance, serving, demo):
+for room in (records, features, training, governance, serving, monitoring, demo):
     app.add_typer(room.app)
 
 _formatwarning = warnings.formatwarning

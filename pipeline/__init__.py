@@ -7,18 +7,24 @@ for each room that the steps lead through; libraries are imported by the step th
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
-from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
+from pipeline.monitoring import Retraining, Watch, import_outcomes, look, monitor, monitor_parity, open_challenger
+from pipeline.serving import score, score_batch, serve
 from pipeline.training import observe, train, tune
 
 __all__ = [
+    "Retraining",
+    "Watch",
     "audit_features",
     "compare",
     "evaluate_model",
     "explain_features",
     "gate",
+    "import_outcomes",
+    "look",
     "monitor",
     "monitor_parity",
     "observe",
+    "open_challenger",
     "promote",
     "register",
     "retire",

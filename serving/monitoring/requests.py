@@ -33,10 +33,23 @@ class _Request(msgspec.Struct):
     application: _Application
 
 
+_READ = msgspec.json.Decoder(_Request).decode
+
+
+def only_asked(request: str) -> str:
+    """Of a logged request the part that `requests_of` reads.
+
+    Examples
+    --------
+    >>> only_asked('{"application": {"product": "cash", "age_years": 30}, "inquiries": []}')
+    '{"application":{"product":"cash","channel":null,"amount_requested":null}}'
+    """
+    return msgspec.json.encode(_READ(request)).decode()
+
+
 def requests_of(decisions: pd.DataFrame) -> pd.DataFrame:
     """`product`, `channel` (None = missing) and `amount_requested` in CNY (NaN = missing) of logged decisions."""
-    read = msgspec.json.Decoder(_Request).decode
-    asked = [read(text).application for text in decisions["request"]]
+    asked = [_READ(text).application for text in decisions["request"]]
     amounts = [np.nan if one.amount_requested is None else one.amount_requested / 100 for one in asked]
     return pd.DataFrame(
         {

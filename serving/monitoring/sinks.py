@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -137,3 +139,46 @@ def _labels(labels: dict[str, str]) -> str:
         return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
     return ",".join(f'{name}="{quoted(value)}"' for name, value in labels.items())
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Where the alerts of a look go, each optional.
+
+    Parameters
+    ----------
+    file : Path, optional
+        JSON lines to append to.
+    webhook : str, optional
+        Address to post to.
+    metrics : Path, optional
+        `*.prom` to write.
+    """
+
+    file: Path | None = None
+    webhook: str | None = None
+    metrics: Path | None = None
+
+    def send(
+        self, found: Examination, alerts: Sequence[Alert], fresh: Sequence[Alert], *, model: str, at: float
+    ) -> list[str]:
+        """Hand over what was found, and return what could not be handed over.
+
+        File and webhook get only the `fresh` alerts; the gauges show everything that holds now.
+        """
+        undelivered = []
+        deliveries: list[Callable[[], None]] = []
+        if self.file is not None and fresh:
+            deliveries.append(partial(append_lines, self.file, fresh))
+        if self.webhook is not None:
+            deliveries.append(partial(post, self.webhook, fresh))
+        if self.metrics is not None:
+            deliveries.append(partial(write_metrics, self.metrics, found, alerts, model=model, at=at))
+        for deliver in deliveries:
+            try:
+                deliver()
+            except LendwellError as fault:
+                undelivered.append(str(fault))
+            except OSError as fault:
+                undelivered.append(f"{fault.filename}: {fault.strerror}")
+        return undelivered
