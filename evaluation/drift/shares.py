@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from evaluation.drift.chances import chances
-from evaluation.drift.compare import chance_psi
-from evaluation.drift.size import psi
+from evaluation.drift.compare import ALPHA, LEAST_ROWS, chance_psi
+from evaluation.drift.size import FLOOR, discovery_limit, psi
 
 MOST_LEVELS = 50  # rarer ones are taken together
 OTHERS = "(others)"
@@ -97,6 +97,45 @@ def shares_drift(name: str, then: Iterable[object], now: Iterable[object]) -> Sh
         p_value=float(found.overall[0]),
         moved=shown[int(np.argmax(apart))] if len(shown) else "",
     )
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Several dimensions judged together.
+
+    Parameters
+    ----------
+    shares : tuple of SharesDrift
+    limit : float
+        Largest p-value that counts as a discovery among them.
+    judged : bool
+        Whether there were rows enough.
+    """
+
+    shares: tuple[SharesDrift, ...]
+    limit: float
+    judged: bool
+
+    @property
+    def drifted(self) -> tuple[SharesDrift, ...]:
+        """Those that differ by more than chance and by enough to matter."""
+        found = [one for one in self.shares if one.p_value <= self.limit and one.excess_psi >= FLOOR]
+        return tuple(found) if self.judged else ()
+
+
+def mix_drift(
+    then: Mapping[str, Iterable[object]], now: Mapping[str, Collection[object]], *, alpha: float = ALPHA
+) -> Mix:
+    """Compare several dimensions, false discoveries among them kept to `alpha`.
+
+    Parameters
+    ----------
+    then, now : mapping of str to values
+        Of each dimension the level of every row of the reference and of today.
+    """
+    shares = tuple(shares_drift(name, values, now[name]) for name, values in then.items())
+    limit = discovery_limit([one.p_value for one in shares], alpha)
+    return Mix(shares, limit, min((len(values) for values in now.values()), default=0) >= LEAST_ROWS)
 
 
 def _counts(values: Iterable[object]) -> Counter[str]:

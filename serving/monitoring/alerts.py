@@ -112,7 +112,7 @@ def alerts_of(found: Examination, performance: Sequence[Realised], *, model: str
     at : datetime
         Now, UTC.
     """
-    changes = list(_of_performance(performance))
+    changes = list(of_performance(performance))
     if found.verdict != "too_few_rows":
         changes += [*_of_period(found), *_of_latest_day(found), *_of_segments(found)]
     changes.sort(key=lambda one: (one.segment != EVERYWHERE, _FIRST.index(one.kind), one.p_value, -one.size, one.name))
@@ -193,7 +193,8 @@ def _of_shares(found: Examination, one: SharesDrift, rows: Rows, *, period: str 
     )  # fmt: skip
 
 
-def _of_performance(months: Sequence[Realised]) -> Iterator[Change]:
+def of_performance(months: Sequence[Realised]) -> Iterator[Change]:
+    """Months whose outcomes are worse than training or not as the PDs had it; half of the error rate goes to each."""
     judged = [one for one in months if one.month != ALL and one.matured >= LEAST_MATURED]
     for one in judged:
         limit = ALPHA / 2 / len(judged)

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evaluation.drift import ALPHA, FLOOR, LEAST_ROWS, DriftResult, Verdict, compare, discovery_limit
+from evaluation.drift import ALPHA, LEAST_ROWS, DriftResult, Verdict, compare
 from evaluation.drift.joint import JointDrift, joint_drift
-from evaluation.drift.shares import SharesDrift, shares_drift
+from evaluation.drift.shares import Mix, mix_drift
 from evaluation.metric import Metric
 from evaluation.without_labels import Expected, expected
 from serving.monitoring.approval import Approval
@@ -51,34 +51,7 @@ class Looked:
     def mix(self, rows: Rows, alpha: float) -> Mix:
         """Compare the categories of some of the decisions with the reference's."""
         then, now = self.categories.then, self.categories.now
-        shares = tuple(shares_drift(name, then[name], now[name][rows]) for name in then)
-        limit = discovery_limit([one.p_value for one in shares], alpha)
-        return Mix(shares, limit, len(rows) >= LEAST_ROWS)
-
-
-@dataclass(frozen=True)
-class Mix:
-    """Reasons and requests by category against the reference.
-
-    Parameters
-    ----------
-    shares : tuple of SharesDrift
-        First reason, product, channel, amount.
-    limit : float
-        Largest p-value that counts as a discovery among them.
-    judged : bool
-        Whether there were rows enough.
-    """
-
-    shares: tuple[SharesDrift, ...]
-    limit: float
-    judged: bool
-
-    @property
-    def drifted(self) -> tuple[SharesDrift, ...]:
-        """Those that differ by more than chance and by enough to matter."""
-        found = [one for one in self.shares if one.p_value <= self.limit and one.excess_psi >= FLOOR]
-        return tuple(found) if self.judged else ()
+        return mix_drift(then, {name: values[rows] for name, values in now.items()}, alpha=alpha)
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,12 @@ def bundle(champion: Any) -> Bundle:
     return loaded
 
 
-def look(
-    bundle: Bundle, change: Change | None = None, *, since: int = 0, days: int = 3, n: int = 300, **how: Any
-) -> Examination:
+def look(bundle: Bundle, change: Change | None = None, *, since: int = 0, days: int = 3, n: int = 300) -> Examination:
     rng = np.random.default_rng(5)
     decisions, features = made_up(bundle, rng, days, n, change, since)
     codes = np.array(reference_reasons(bundle), dtype=object)
     decisions["response"] = [{"reasons": [{"code": code}]} for code in rng.choice(codes, len(decisions))]
-    return examine(bundle, decisions, features, **how)
+    return examine(bundle, decisions, features)
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +98,8 @@ def test_missing_values_are_an_aspect_of_their_own(bundle: Bundle) -> None:
     found = look(bundle, gone, days=1)
     row = next(row for row in found.drift.drifted if row.name == MOVED)
     assert row.aspect == "missing"
-    (alert,) = [
-        one
-        for one in alerts_of(found, [], model="m", at=NOW)
-        if one.change.name == MOVED and one.change.segment == "all"
-    ]
+    alerts = alerts_of(found, [], model="m", at=NOW)
+    (alert,) = [one for one in alerts if (one.change.name, one.change.segment) == (MOVED, "all")]
     assert "missing 0.0% to 25.0%" in alert.change.en
 
 
