@@ -8,8 +8,9 @@ of the days, since the luck of one reference is shared by all days that are comp
 
 The last line on stdout is one JSON object:
 
-* `false_alarm_days` at n = 200, 1,000, 5,000: share of days without drift on which a feature or the score is called
-  drifted; `psi_false_alarm_days`, on the same days, by the rule of a PSI over 0.1 on any of them;
+* `false_alarm_days` at n = 200, 1,000, 5,000: share of days without drift on which anything is called drifted, judged
+  as the monitor judges a day: features, score, and the mix of four dimensions of 2 to 30 levels, some of them rare;
+  `psi_false_alarm_days`, on the same days, by the rule of a PSI over 0.1 on any of them;
 * `power` at n = 2,000: share of days on which the one feature whose hidden cause moves by a quarter of a standard
   deviation is named, taking the features in turn; `power_by_kind`; `psi_power`, the same by the fixed rule;
   `named_wrongly`, other features named on those days, a day;
@@ -38,9 +39,10 @@ from scipy.special import expit
 from scipy.stats import norm, poisson
 from sklearn.linear_model import LogisticRegression
 
-from evaluation.drift import compare
+from evaluation.drift import ALPHA, compare
 from evaluation.drift.compare import DriftResult
 from evaluation.drift.joint import joint_drift
+from evaluation.drift.shares import Mix, mix_drift
 from evaluation.metrics import auc
 from evaluation.without_labels import expected
 from training.reference import Reference
@@ -50,6 +52,7 @@ Array = npt.NDArray[np.float64]
 _DAYS_OF_A_REFERENCE = 50
 _FIXED = 0.1
 _POPULATION = 60_000
+_REQUEST_ROWS = 2_000  # of the reference, as a bundle carries them
 _KINDS = ("normal", "heavy", "count", "yes_no", "mostly_zero", "normal")
 
 
@@ -106,21 +109,26 @@ def false_alarms(stream: Applicants, days: int, reference_rows: int) -> dict[str
     ours: dict[int, int] = defaultdict(int)
     fixed: dict[int, int] = defaultdict(int)
     for n in (200, 1_000, 5_000):
-        for result in _days(stream, days, n, reference_rows):
-            ours[n] += result.verdict == "drifted"
-            fixed[n] += any(row.psi > _FIXED for row in (result.score, *result.features))
+        for result, mix in _days(stream, days, n, reference_rows):
+            ours[n] += result.verdict == "drifted" or bool(mix.drifted)
+            fixed[n] += any(row.psi > _FIXED for row in (result.score, *result.features, *mix.shares))
     return {
         "false_alarm_days": {str(n): round(count / days, 4) for n, count in ours.items()},
         "psi_false_alarm_days": {str(n): round(fixed[n] / days, 4) for n in ours},
     }
 
 
-def _days(stream: Applicants, days: int, n: int, reference_rows: int) -> Iterator[DriftResult]:
-    reference = stream.reference(reference_rows)
+def _days(stream: Applicants, days: int, n: int, reference_rows: int) -> Iterator[tuple[DriftResult, Mix]]:
     for day in range(days):
-        if day and day % _DAYS_OF_A_REFERENCE == 0:
-            reference = stream.reference(reference_rows)
-        yield compare(reference, *stream.draw(n))
+        if day % _DAYS_OF_A_REFERENCE == 0:
+            reference, asked = stream.reference(reference_rows), _asked(stream.rng, _REQUEST_ROWS)
+        drift = compare(reference, *stream.draw(n), alpha=2 * ALPHA / 3)
+        yield drift, mix_drift(asked, _asked(stream.rng, n), alpha=ALPHA / 3)
+
+
+def _asked(rng: np.random.Generator, n: int) -> dict[str, list[int]]:
+    """Levels of four dimensions, each level rarer than the one before."""
+    return {str(levels): np.minimum(rng.geometric(0.3, n), levels).tolist() for levels in (2, 5, 12, 30)}
 
 
 def power(stream: Applicants, shifts: int, reference_rows: int) -> dict[str, Any]:

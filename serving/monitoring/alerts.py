@@ -17,6 +17,7 @@ from serving.monitoring.approval import groups_of
 from serving.monitoring.examination import Examination, Rows
 from serving.monitoring.realised import ALL, LEAST_MATURED, Realised
 from training.reference import Reference
+from training.targets import LOCAL
 
 Kind = Literal["feature", "score", "mix", "joint", "performance", "more"]
 EVERYWHERE = "all"
@@ -101,7 +102,8 @@ class Alert:
 def alerts_of(found: Examination, performance: Sequence[Realised], *, model: str, at: datetime) -> list[Alert]:
     """Everything of a look that calls for a person, worst first; at most `MOST_ALERTS` and one that counts the others.
 
-    The whole period and its latest day are told; days before that are in the report.
+    The whole period and its latest complete day are told; days before that are in the report, and a day that is not
+    over would be looked at many times.
 
     Parameters
     ----------
@@ -114,7 +116,7 @@ def alerts_of(found: Examination, performance: Sequence[Realised], *, model: str
     """
     changes = list(of_performance(performance))
     if found.verdict != "too_few_rows":
-        changes += [*_of_period(found), *_of_latest_day(found), *_of_segments(found)]
+        changes += [*_of_period(found), *_of_latest_day(found, at), *_of_segments(found)]
     changes.sort(key=lambda one: (one.segment != EVERYWHERE, _FIRST.index(one.kind), one.p_value, -one.size, one.name))
     if rest := changes[MOST_ALERTS:]:
         n, least = len(rest), min(one.p_value for one in rest)
@@ -137,9 +139,10 @@ def _of_period(found: Examination) -> Iterator[Change]:
         )  # fmt: skip
 
 
-def _of_latest_day(found: Examination) -> Iterator[Change]:
-    last = found.days[-1]
-    if len(found.days) > 1 and last.verdict == "drifted":
+def _of_latest_day(found: Examination, at: datetime) -> Iterator[Change]:
+    over = [day for day in found.days if day.day < f"{at + LOCAL:%Y-%m-%d}"]
+    if len(found.days) > 1 and over and over[-1].verdict == "drifted":
+        last = over[-1]
         reference, before = found.looked.bundle.reference, found.approval.before
         yield from _of_drift(found, last.drift, reference, last.rows, before, period=last.day)
         yield from (_of_shares(found, one, last.rows, period=last.day) for one in last.mix.drifted)

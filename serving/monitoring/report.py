@@ -70,7 +70,8 @@ def build_drift_report(
         HTML in Chinese and English, switched by the reader or by `#zh` and `#en` behind the address; no network.
     """
     result = found.drift
-    texts = {one.name: Text(one.zh, one.en) for one in found.looked.bundle.feature_set.features}
+    declared = found.looked.bundle.feature_set.features
+    texts = {one.name: Text(one.zh, one.en) for one in declared}
     ordered = sorted(result.features, key=lambda row: (not row.drifted, -row.excess_psi, row.name))
     by_day = {row.name: [day.drift.features[at] for day in found.days] for at, row in enumerate(result.features)}
     rows = [_row(row, texts[row.name], by_day[row.name]) for row in ordered]
@@ -93,6 +94,7 @@ def build_drift_report(
         "missingness": sum(1 for row in result.features if abs(row.missing_rate - row.reference_missing_rate) >= 0.05),
         "score_plot": _score_plot(result.score),
         "history_plots": _history_plots(found.days, found.approval.before),
+        "reasons": {one.reason.code: Text(one.reason_zh, one.reason_en) for one in declared},
         "mix": [(one, _shares(one), one in found.mix.drifted) for one in found.mix.shares],
         "performance": performance,
         "training_auc": training_auc,
