@@ -149,6 +149,11 @@ def import_outcomes(path: Path, home: Home, *, now: datetime | None = None) -> F
     from serving.monitoring.outcomes import OutcomeStore
 
     at = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
+    if home.log.startswith("sqlite:///") and not Path(home.log.removeprefix("sqlite:///")).is_file():
+        raise SourceError(
+            f"There is no decision log {home.log}, under whose key outcomes are kept. Name its home with --home, or "
+            "the log with --log-url."
+        )
     with DecisionLog.open(home.log) as log, OutcomeStore.open(home.outcomes) as store:
         receipt = store.take_in(path, log.pseudonym, at)
         return {"file": str(path), **vars(receipt), "outcomes": len(store.current())}

@@ -110,6 +110,8 @@ def test_what_cannot_be_looked_at_is_told(monitored: Monitored, tmp_path: Path) 
     assert "holds no answer of quick/1 since 2099-01-01" in refused(*future, code=1)
     retrain = ("monitor", "--model", "quick", "--on-drift", "retrain", "--home", monitored.home)
     assert "needs --data" in refused(*retrain, code=1)
+    nowhere = ("outcomes", "import", tmp_path / "absent.csv", "--home", tmp_path / "nowhere")
+    assert "There is no decision log" in refused(*nowhere, code=2)
     absent = ("outcomes", "import", tmp_path / "absent.csv", "--home", monitored.home)
     assert "There is no file of outcomes" in refused(*absent, code=2)
 
