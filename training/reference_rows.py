@@ -6,8 +6,10 @@ Relations between features, segments and the mix of requests are compared with t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from training.estimator import Floats, Integers
 MOST_ROWS = 2_000
 _ARRAYS, _LEVELS = "reference_rows.safetensors", "reference_rows.json"
 _CATEGORIES = ("product", "channel")
+_REASON = "reason"
 _AMOUNT = "amount_requested"
 
 
@@ -34,13 +37,17 @@ class ReferenceRows:
         NaN = missing.
     log_odds : ndarray of float64, shape (n,)
         Of models that have not learnt from the row.
-    requests : DataFrame, shape (n, 3)
-        `product` and `channel` (None = missing), `amount_requested` in CNY (NaN = missing).
+    requests : DataFrame, shape (n, 3) or (n, 4)
+        `product` and `channel` (None = missing), `amount_requested` in CNY (NaN = missing); and where it was explained,
+        the code of the first `reason` (None = not explained).
+    applications : Index, optional
+        Whose rows they are, while the bundle is being made; never saved.
     """
 
     features: pd.DataFrame
     log_odds: Floats
     requests: pd.DataFrame
+    applications: pd.Index[Any] | None = None
 
     @classmethod
     def draw(
@@ -52,15 +59,20 @@ class ReferenceRows:
         asked = asked.loc[features.index[drawn]].reset_index(drop=True)
         amount = asked[_AMOUNT].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan) / 100
         requests = pd.DataFrame({name: _texts(asked[name]) for name in _CATEGORIES} | {_AMOUNT: amount})
-        rows = features.iloc[drawn].reset_index(drop=True)
-        return cls(rows, np.asarray(log_odds, dtype=np.float64)[drawn], requests)
+        rows, scores = features.iloc[drawn].reset_index(drop=True), np.asarray(log_odds, dtype=np.float64)[drawn]
+        return cls(rows, scores, requests, features.index[drawn])
+
+    def with_reasons(self, codes: Sequence[str | None]) -> ReferenceRows:
+        """The same rows with the code of each first reason."""
+        return replace(self, requests=self.requests.assign(**{_REASON: pd.Series(list(codes), dtype=object)}))
 
     def save(self, folder: Path) -> None:
         """Write the rows beside the other files of a bundle."""
-        levels = {name: sorted(set(self.requests[name].dropna())) for name in _CATEGORIES}
+        named = [*_CATEGORIES, *([_REASON] if _REASON in self.requests else [])]
+        levels = {name: sorted(set(self.requests[name].dropna())) for name in named}
         places = {
             name: np.array([-1 if value is None else levels[name].index(value) for value in self.requests[name]])
-            for name in _CATEGORIES
+            for name in named
         }
         arrays = {
             "features": self.features.to_numpy("float64").copy(),
@@ -81,12 +93,13 @@ class ReferenceRows:
             arrays, levels = load_file(folder / _ARRAYS), json.loads((folder / _LEVELS).read_text(encoding="utf-8"))
             requests = {
                 name: pd.Series([None if at < 0 else levels[name][at] for at in arrays[name].tolist()], dtype=object)
-                for name in _CATEGORIES
+                for name in levels
             }
+            columns = [*_CATEGORIES, _AMOUNT, *([_REASON] if _REASON in levels else [])]
             return cls(
                 pd.DataFrame(arrays["features"], columns=list(names)),
                 arrays["log_odds"],
-                pd.DataFrame(requests | {_AMOUNT: arrays[_AMOUNT]}),
+                pd.DataFrame(requests | {_AMOUNT: arrays[_AMOUNT]})[columns],
             )
         except (OSError, ValueError, KeyError, IndexError) as fault:
             raise BundleError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,12 +13,12 @@ import pandas as pd
 
 from evaluation.attribution import Explainer
 from evaluation.reasons import ReasonWriter
+from evaluation.reference_reasons import NO_REASON, first_code
 from training.bundle import Bundle
 from training.reference import Distribution
 from training.targets import LOCAL
 
 DIMENSIONS = ("product", "channel", "amount")
-NO_REASON = "(none)"
 _BUCKETS = 5
 
 
@@ -114,15 +113,15 @@ def days_of(decisions: pd.DataFrame) -> pd.Series:
 
 def first_reasons(decisions: pd.DataFrame) -> list[str]:
     """Code of the strongest reason that each answer gave, `NO_REASON` where nothing raised the risk."""
-    return [_first([one["code"] for one in response["reasons"]]) for response in decisions["response"]]
+    told = (response["reasons"] for response in decisions["response"])
+    return [reasons[0]["code"] if reasons else NO_REASON for reasons in told]
 
 
 def reference_reasons(bundle: Bundle) -> list[str]:
-    """The same of the training rows that the bundle is explained against."""
+    """The same of training rows: those that were explained for it, or else those that it is explained against."""
+    reference = bundle.reference_rows
+    if reference is not None and "reason" in reference.requests:
+        return [str(code) for code in reference.requests["reason"] if code is not None]
     rows, events = bundle.background_features, bundle.background_sequences
     written = ReasonWriter.of(bundle).write(Explainer.of(bundle)(rows, events), rows, events)
-    return [_first([one.code for one in reasons]) for reasons in written]
-
-
-def _first(codes: Sequence[str]) -> str:
-    return codes[0] if codes else NO_REASON
+    return [first_code(reasons) for reasons in written]
