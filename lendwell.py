@@ -16,6 +16,7 @@ from commands import (
     features,
     governance,
     keys,
+    monitoring,
     policy,
     policy_products,
     records,
@@ -38,7 +39,7 @@ app = typer.Typer(
     "evaluate → gate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command "
     "takes --json (facts for machines on stdout) and --debug (tracebacks).",
 )
-for room in (records, features, training, governance, serving, decision_log, keys, demo):
+for room in (records, features, training, governance, serving, decision_log, keys, monitoring, demo):
     app.add_typer(room.app)
 policy.app.add_typer(policy_products.app)
 app.add_typer(policy.app, name="policy")

@@ -1,15 +1,14 @@
-"""Commands with a champion at work: serve, score, score-batch, monitor."""
+"""Commands with a champion at work: serve, score, score-batch."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from commands.options import HOME, KEYS, Data, HomePath, KeysPath, LogUrl, Model, RequestLogPath, TrackingUri, home_at
-from commands.terminal import DIFFERS, progress_bar, tell
+from commands.terminal import progress_bar, tell
 
 app = typer.Typer()
 
@@ -131,37 +130,3 @@ def score_batch(
     with progress_bar() as progress:
         facts = pipeline.score_batch(model, data, out, home_at(home, tracking_uri), progress=progress)
     tell(facts)
-
-
-@app.command(epilog="Example: [bold]lendwell monitor --model simulated --out drift[/]")
-def monitor(
-    model: Model,
-    out: Annotated[Path | None, typer.Option(help="Folder of what is written: drift, or parity with --parity.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only answers from this moment on (UTC).")] = None,
-    parity: Annotated[
-        bool,
-        typer.Option("--parity", help="Recompute the kept raw requests in batch instead (exit code 3: they differ)."),
-    ] = False,
-    home: HomePath = HOME,
-    tracking_uri: TrackingUri = None,
-    log_url: LogUrl = None,
-    request_log: RequestLogPath = None,
-) -> None:
-    """Compare the scored requests in the decision log with the bundle's reference: PSI per feature and of the score.
-
-    With --parity, compare the features that were served with what batch computes from the same raw requests; see
-    `lendwell serve --sample-requests`.
-    """
-    import pipeline
-
-    place = home_at(home, tracking_uri, log_url)
-    if not parity:
-        tell(pipeline.monitor(model, out or Path("drift"), place, since=since))
-        return
-    with progress_bar() as progress:
-        facts = pipeline.monitor_parity(
-            model, out or Path("parity"), place, since=since, request_log=request_log, progress=progress
-        )
-    tell(facts)
-    if facts["mismatches"]:
-        raise typer.Exit(DIFFERS)

@@ -9,12 +9,15 @@ from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
 from pipeline.lending import decide_review, list_products, list_reviews, product_schedule, show_review
+from pipeline.monitoring import Retraining, Watch, import_outcomes, look, monitor, monitor_parity, open_challenger
 from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.replay import replay, replay_many
-from pipeline.serving import bento, monitor, monitor_parity, score, score_batch, serve, snapshot
+from pipeline.serving import bento, score, score_batch, serve, snapshot
 from pipeline.training import observe, train, tune
 
 __all__ = [
+    "Retraining",
+    "Watch",
     "audit_features",
     "bento",
     "compare",
@@ -24,14 +27,17 @@ __all__ = [
     "explain_features",
     "export_log",
     "gate",
+    "import_outcomes",
     "lint_rules",
     "list_fields",
     "list_products",
     "list_reviews",
     "list_rules",
+    "look",
     "monitor",
     "monitor_parity",
     "observe",
+    "open_challenger",
     "product_schedule",
     "promote",
     "prune_log",

@@ -280,6 +280,13 @@ class Registry:
         with reported(self.tracking_uri):
             return dict(self.client.get_run(model.run_id).data.tags)
 
+    def run_metrics(self, model: Registered) -> dict[str, float]:
+        """Latest metrics of the run that a version came from; none where it came from no run."""
+        if model.run_id is None:
+            return {}
+        with reported(self.tracking_uri):
+            return dict(self.client.get_run(model.run_id).data.metrics)
+
     def download(self, model: Registered, into: Path) -> Path:
         """Copy a version's bundle into a new folder and verify it."""
         with reported(self.tracking_uri):

@@ -25,6 +25,7 @@ from training.experiment import Experiment, Split, Target
 from training.hybrid import HybridClassifier
 from training.inputs import Inputs
 from training.reference import Reference
+from training.reference_rows import ReferenceRows
 from training.rejects import calibrate_on_granted, learnt_rows, refused_applications
 from training.search_space import check_space
 from training.sequence_net import SequenceNetClassifier
@@ -237,13 +238,16 @@ def train(
         calibrate_on_granted(hybrid, learnt, seed)
     once = np.arange(learnt.applications)
     features, events = learnt.features.iloc[once], learnt.events.take(once)
+    # Models score what they have learnt from more sharply than anybody new: the reference is out of fold.
+    log_odds = hybrid.oof_log_odds_["calibrated"].to_numpy()[once]
     drawn = np.sort(np.random.default_rng(seed).permutation(len(once))[:BACKGROUND_ROWS])
     return Bundle(
         name=experiment.name,
         decision_point=experiment.decision_point,
         feature_set=declared,
         model=hybrid,
-        reference=Reference.from_frame(features, hybrid.decision_function(features, events)),
+        reference=Reference.from_frame(features, log_odds),
+        reference_rows=ReferenceRows.draw(folder, features, log_odds, seed=seed),
         background_features=features.iloc[drawn].reset_index(drop=True),
         background_sequences=events.take(drawn) if "sequence_net" in hybrid.parts_ else None,
         scale=ScoreScale.of(experiment.scale),

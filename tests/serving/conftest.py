@@ -31,6 +31,7 @@ from training.boosted import BoostedClassifier
 from training.bundle import Bundle, ScoreScale
 from training.hybrid import HybridClassifier
 from training.reference import Reference
+from training.reference_rows import ReferenceRows
 from training.sequence_net import SequenceNetClassifier
 from training.tabular_net import TabularNetClassifier
 
@@ -141,12 +142,14 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
         sequence_net=SequenceNetClassifier(hidden=8, max_epochs=4, n_jobs=1),
         n_folds=2,
     ).fit(features, labels, sequences=sequences)
+    log_odds = model.decision_function(features, sequences)
     bundle = Bundle(
         name="tiny",
         decision_point="application",
         feature_set=feature_set("application_v1"),
         model=model,
-        reference=Reference.from_frame(features, model.decision_function(features, sequences)),
+        reference=Reference.from_frame(features, log_odds),
+        reference_rows=ReferenceRows.draw(folder, features, log_odds),
         background_features=features.iloc[:40],
         background_sequences=sequences.take(np.arange(40)),
         scale=ScoreScale(600.0, 20.0, 40.0),
