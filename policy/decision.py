@@ -1,0 +1,352 @@
+"""The decision: rules, then score, then price and limit; approve, refer to a person, or decline.
+
+Pure and deterministic: the same application, features, score, rules, products and strategy give the same decision,
+each time and on each machine, for one applicant and for a frame of them. `docs/decision.md` tells the order and
+the rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from data_contracts.messages import Reason
+from policy.judgement import Judgement, judge
+from policy.products import FEN, Products, Rate
+from policy.reasons import OUTCOMES, Outcome, Severity, told
+from policy.schedule.instalments import Schedule, schedule
+from policy.strategy import Strategy
+from policy.terms import COLUMNS, Asked, Flags, Floats, Ints, RateTables, strategy_arrays
+
+if TYPE_CHECKING:
+    from policy.rules.ruleset import RuleSet, Verdict
+
+CHINA = timedelta(hours=8)
+_FROM_SCORE = frozenset({"S01", "S03", "R01", "L11"})
+_RANK = {"decline": 0, "refer": 1, "note": 2, "flag": 2}
+
+
+class Scored(Protocol):
+    """What a scorer says of an applicant; `serving.scorer.Scored` is one."""
+
+    @property
+    def pd(self) -> float:
+        """Calibrated probability of default."""
+
+    @property
+    def score(self) -> float:
+        """Points."""
+
+    @property
+    def reasons(self) -> Sequence[Reason]:
+        """Reasons that raise the risk, strongest first."""
+
+
+@dataclass(frozen=True)
+class DecisionReason:
+    """A reason as the applicant or a reviewer reads it.
+
+    Parameters
+    ----------
+    source : str
+        `rule`, `policy` or `score`.
+    code : str
+        Id of the rule, or code of the policy's or the score's reason.
+    severity : str
+        `decline`, `refer` or `note`; what a score adds is a note.
+    """
+
+    source: str
+    code: str
+    severity: Severity
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision.
+
+    Parameters
+    ----------
+    outcome : str
+        `approve`, `refer` or `decline`.
+    product : str
+    amount : int
+        Fen: granted, or proposed to the person who decides; 0 where nothing is.
+    term_months : int or None
+    rate : Rate or None
+    schedule : Schedule or None
+        Of that amount, drawn on the day of the decision.
+    reasons : tuple of DecisionReason
+        Those that led to the outcome first.
+    trace : dict
+        Every figure on the way, JSON values only.
+    identities : dict of str to str
+        Of rules, products, strategy and its parts; and what the caller says of data, features, model and calibrator.
+    verdict : Verdict
+        Of the rules, with each condition of each rule.
+    """
+
+    outcome: Outcome
+    product: str
+    amount: int
+    term_months: int | None
+    rate: Rate | None
+    schedule: Schedule | None
+    reasons: tuple[DecisionReason, ...]
+    trace: dict[str, Any]
+    identities: dict[str, str]
+    verdict: Verdict = field(compare=False, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """JSON values of the decision, as it is logged and answered."""
+        return {
+            "outcome": self.outcome,
+            "product": self.product,
+            "amount": self.amount,
+            "term_months": self.term_months,
+            "rate": None if self.rate is None else {"ppm": self.rate.ppm, "per": self.rate.per},
+            "schedule": None if self.schedule is None else schedule_record(self.schedule),
+            "reasons": [asdict(reason) for reason in self.reasons],
+            "trace": self.trace,
+            "identities": self.identities,
+        }
+
+
+class Policy:
+    """Products, a strategy and the rules of a day, laid out once and ready to decide.
+
+    Parameters
+    ----------
+    products : Products
+    strategy : Strategy
+    rules : RuleSet
+        In force on the day: `RuleBook.on(day)`.
+    tables : RateTables, optional
+        Of these products, where they were laid out before.
+
+    Examples
+    --------
+    >>> from policy.products import read_products
+    >>> from policy.rules import RuleBook
+    >>> from policy.strategy import read_strategy
+    >>> policy = Policy(read_products(), read_strategy(), RuleBook.load().on(date(2026, 7, 1)))
+    >>> applicants = pd.DataFrame({
+    ...     "product": ["emergency_cash", "business"], "amount_requested": [300_000, 60_000_000],
+    ...     "term_months": [3, 12], "age_years": [25.0, 41.0], "income_monthly": [800_000, 3_000_000],
+    ...     "loans_instalment_sum": 0.0,
+    ...     "tradelines_instalment_sum": 0.0, "loans_active_principal_sum": 0.0, "pd": [0.02, 0.3]})
+    >>> policy.decide_frame(applicants)[["outcome", "amount", "rate_ppm"]].values.tolist()
+    [['approve', 300000, 300], ['decline', 0, 900]]
+    """
+
+    def __init__(
+        self, products: Products, strategy: Strategy, rules: RuleSet, *, tables: RateTables | None = None
+    ) -> None:
+        self.products, self.strategy, self.rules = products, strategy, rules
+        self.tables = tables or RateTables.of(products)
+        self._strategy = strategy_arrays(strategy, self.tables.names)
+
+    def with_strategy(self, strategy: Strategy) -> Policy:
+        """The same products and rules under another strategy; for a search over strategies."""
+        return Policy(self.products, strategy, self.rules, tables=self.tables)
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """Identities of rules, products, strategy and the parts of the strategy."""
+        return {
+            "rules": self.rules.identity,
+            "products": self.products.identity,
+            "strategy": self.strategy.identity,
+            **self.strategy.parts,
+        }
+
+    def decide(
+        self,
+        application: Mapping[str, Any],
+        features: Mapping[str, float],
+        scored: Scored,
+        as_of: datetime,
+        provenance: Mapping[str, str] | None = None,
+    ) -> Decision:
+        """Decide one application.
+
+        Parameters
+        ----------
+        application : mapping of str to value
+            Columns of the contract; amounts in fen.
+        features : mapping of str to float
+            CNY, NaN where missing.
+        scored : Scored
+        as_of : datetime
+            Moment of the decision, UTC without a zone; the schedule starts on its day in China.
+        provenance : mapping of str to str, optional
+            Identities of `data`, `features`, `model` and `calibrator`, kept in the decision.
+        """
+        facts = {**features, **application, "pd": scored.pd, "score": scored.score}
+        verdict = self.rules.decide(facts)
+        one = {name: [np.nan if facts.get(name) is None else facts[name]] for name in COLUMNS}
+        judged = judge(Asked.of(one, self.tables.names), self.tables, self._strategy)
+        worst = np.array([_severity_code(verdict)])
+        code, amount = _final(judged, worst)
+        outcome, fen = OUTCOMES[int(code[0])], int(amount[0])
+        name, term = str(facts["product"]), facts.get("term_months")
+        rate = self.products[name].quoted(int(judged.price.ppm[0])) if fen else None
+        plan = None
+        if rate is not None:
+            plan = schedule(self.products[name].form, fen, rate, local_day(as_of), int(facts["term_months"]))
+        return Decision(
+            outcome=outcome,
+            product=name,
+            amount=fen,
+            term_months=None if term is None else int(term),
+            rate=rate,
+            schedule=plan,
+            reasons=_reasons(outcome, verdict, int(judged.reasons[0]), scored.reasons),
+            trace=self._trace(verdict, judged, scored, plan),
+            identities={**self.identities, **(provenance or {})},
+            verdict=verdict,
+        )
+
+    def decide_frame(self, frame: pd.DataFrame, fired: Flags | None = None) -> pd.DataFrame:
+        """Decide many applications, as `decide` does one.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            One row an application: `COLUMNS`, and the fields that the rules read; amounts of applications in fen, those
+            of features in CNY, `pd` calibrated.
+        fired : ndarray of bool, shape (rows, rules), optional
+            What `rules.fire` found, where it is known: a search over strategies asks the rules once.
+
+        Returns
+        -------
+        DataFrame
+            By the frame's index: `outcome` (category), `amount` (fen, granted or proposed), `rate_ppm`, `annual_rate`
+            (a year, without interest on interest), `limit` (fen), `reasons` (bits of `policy.reasons.REASONS`),
+            `rule_severity` (0 nothing, 1 flag, 2 refer, 3 decline), `expected_loss` and `expected_profit` (CNY, of the
+            amount).
+        """
+        asked = Asked.of(frame, self.tables.names)
+        judged = judge(asked, self.tables, self._strategy)
+        worst = self.rules.worst(self.rules.fire(frame) if fired is None else fired)
+        code, amount = _final(judged, worst)
+        lgd = self._strategy["lgd"][np.maximum(asked.product, 0)]
+        return pd.DataFrame(
+            {
+                "outcome": pd.Categorical.from_codes(code, list(OUTCOMES)),
+                "amount": amount,
+                "rate_ppm": judged.price.ppm,
+                "annual_rate": judged.price.year,
+                "limit": judged.limit.fen,
+                "reasons": judged.reasons,
+                "rule_severity": worst,
+                "expected_loss": _money(amount, asked.pd * lgd),
+                "expected_profit": _money(amount, judged.price.profit),
+            },
+            index=frame.index,
+        )
+
+    def _trace(self, verdict: Verdict, judged: Judgement, scored: Scored, plan: Schedule | None) -> dict[str, Any]:
+        price, limit = judged.price, judged.limit
+        annual = None if plan is None else plan.annual_rate
+        return {
+            "rules": verdict.record(),
+            "score": {"pd": scored.pd, "score": scored.score},
+            "policy": [reason.code for reason in told(int(judged.reasons[0]))],
+            "price": {
+                "needed": _known(price.needed[0]),
+                "ppm": int(price.ppm[0]),
+                "year": float(price.year[0]),
+                "profit": _known(price.profit[0]),
+                "annual_nominal": None if annual is None else annual.nominal,
+                "annual_effective": None if annual is None else annual.effective,
+            },
+            "limit": {
+                "fen": int(limit.fen[0]),
+                "bounds": {name: _known(values[0]) for name, values in limit.bounds.items()},
+            },
+        }
+
+
+def local_day(as_of: datetime) -> date:
+    """Day in China of a moment in UTC.
+
+    Examples
+    --------
+    >>> local_day(datetime(2026, 7, 1, 16)).isoformat()
+    '2026-07-02'
+    """
+    return (as_of + CHINA).date()
+
+
+def schedule_record(plan: Schedule) -> list[dict[str, Any]]:
+    """Instalments as JSON values; amounts in fen."""
+    return [
+        {
+            "number": one.number,
+            "due_on": one.due_on.isoformat(),
+            "amount": one.amount,
+            "principal": one.principal,
+            "interest": one.interest,
+            "fee": one.fee,
+            "balance": one.balance,
+        }
+        for one in plan.instalments
+    ]
+
+
+def _final(judged: Judgement, worst: Any) -> tuple[Ints, Ints]:
+    """Outcome and amount when the rules have been heard: the worse of both counts, a decline offers nothing."""
+    by_rules = np.maximum(np.asarray(worst, dtype=np.int64) - 1, 0)  # a flag changes nothing
+    code = np.maximum(judged.outcome, by_rules)
+    return code, np.where(code == 2, 0, judged.amount)
+
+
+def _severity_code(verdict: Verdict) -> int:
+    return 0 if verdict.severity is None else 1 + ("flag", "refer", "decline").index(verdict.severity)
+
+
+def _money(amount: Ints, share: Floats) -> Floats:
+    """CNY of a share of fen; nothing of nothing, also where the share is not known."""
+    return np.where(amount > 0, amount * share / FEN, 0.0)
+
+
+def _known(value: Any) -> float | None:
+    number = float(value)
+    return number if np.isfinite(number) else None
+
+
+def _reasons(
+    outcome: Outcome, verdict: Verdict, bits: int, score_reasons: Sequence[Reason]
+) -> tuple[DecisionReason, ...]:
+    """What led to the outcome first: rules, then policy, then the score's reasons where it is the score; then the rest.
+
+    A decline is told by what declined; a price or a limit that came to nothing is in the trace.
+    """
+    rules = [
+        DecisionReason(
+            "rule",
+            one.rule.id,
+            "note" if one.rule.severity == "flag" else one.rule.severity,
+            one.rule.zh,
+            one.rule.en,
+        )
+        for one in verdict.fired
+    ]
+    own = [DecisionReason("policy", one.code, one.severity, one.zh, one.en) for one in told(bits)]
+    merged = sorted([*rules, *own], key=lambda reason: _RANK[reason.severity])  # stable: rules before policy
+    if outcome == "approve":
+        return tuple(merged)
+    leading = [reason for reason in merged if reason.severity == outcome]
+    rest = [] if outcome == "decline" else [reason for reason in merged if reason.severity != outcome]
+    if not any(reason.code in _FROM_SCORE for reason in own):
+        return (*leading, *rest)
+    from_score = [DecisionReason("score", one.code, "note", one.zh, one.en) for one in score_reasons]
+    return (*leading, *from_score, *rest)

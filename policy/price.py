@@ -1,0 +1,76 @@
+"""The price: what a loan must earn for its risk, within the product's band.
+
+A year's rate is to cover funding, operation, the expected loss and the margin:
+
+    needed = funding + operating + margin + PD × LGD / years for which the money is out
+
+It is rounded up to the product's step, is never below the band and never above it: the band's highest rate lies within
+the cap (`policy.cap`). Where even that rate leaves an expected loss, the risk has no price and the loan is declined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from policy.products import PPM
+
+if TYPE_CHECKING:
+    from policy.terms import Asked, Flags, Floats, Ints, RateTables
+
+
+@dataclass(frozen=True)
+class Price:
+    """Prices; arrays of shape (n,).
+
+    Parameters
+    ----------
+    needed : ndarray of float64
+        A year, as a ratio; NaN where PD, product or term do not tell.
+    step : ndarray of int64
+        Place of the rate on the product's grid.
+    ppm : ndarray of int64
+        The rate, of the product's period.
+    year : ndarray of float64
+        The rate a year, as a ratio.
+    profit : ndarray of float64
+        Expected profit to amount over the loan's life, after funding, operation and expected loss.
+    uncovered : ndarray of bool
+        Whether that is below zero.
+    """
+
+    needed: Floats
+    step: Ints
+    ppm: Ints
+    year: Floats
+    profit: Floats
+    uncovered: Flags
+
+
+def price(asked: Asked, term: Ints, tables: RateTables, strategy: dict[str, Floats]) -> Price:
+    """Price applicants.
+
+    Parameters
+    ----------
+    asked : Asked
+        Whose products are all known; `term` is their place among the product's terms.
+    strategy : dict of str to ndarray, shape (products,)
+        From `strategy_arrays`.
+    """
+    product, bounds = asked.product, tables.bounds
+    own = strategy["life_years"][product]
+    life = np.where(np.isnan(own), tables.life[tables.life_first[product] + term], own)
+    loss = asked.pd * strategy["lgd"][product]
+    costs = strategy["funding_rate"][product] + strategy["operating_rate"][product]
+    needed = costs + strategy["margin_rate"][product] + loss / life
+    least, width = bounds["rate_least"][product], bounds["rate_step"][product]
+    a_year = bounds["a_year"][product]
+    highest = (bounds["rate_most"][product] - least) / width
+    wanted = np.ceil((needed * PPM / a_year - least) / width)
+    step = np.where(np.isnan(wanted), highest, np.minimum(np.maximum(wanted, 0.0), highest))
+    ppm = least + step * width
+    year = ppm * a_year / PPM
+    profit = life * (year - costs) * (1 - asked.pd) - loss
+    return Price(needed, step.astype(np.int64), ppm.astype(np.int64), year, profit, profit < 0)
