@@ -19,12 +19,19 @@ from data_contracts.messages import Reason
 from policy.judgement import Judgement, judge
 from policy.products import FEN, Products, Rate
 from policy.reasons import OUTCOMES, Outcome, Severity, told
+from policy.replay import Difference, replay_differences
 from policy.schedule.instalments import Schedule, schedule
 from policy.strategy import Strategy
-from policy.terms import COLUMNS, Asked, Flags, Floats, Ints, RateTables, strategy_arrays
+from policy.terms import COLUMNS, FEATURES, Asked, Flags, Floats, Ints, RateTables, strategy_arrays
 
 if TYPE_CHECKING:
+    from policy.rules import RuleBook
     from policy.rules.ruleset import RuleSet, Verdict
+
+__all__ = [
+    "Decision", "DecisionReason", "Difference", "Policy", "Scored", "decide", "local_day", "replay_differences",
+    "schedule_record",
+]  # fmt: skip
 
 CHINA = timedelta(hours=8)
 _FROM_SCORE = frozenset({"S01", "S03", "R01", "L11"})
@@ -143,7 +150,7 @@ class Policy:
     ...     "loans_instalment_sum": 0.0,
     ...     "tradelines_instalment_sum": 0.0, "loans_active_principal_sum": 0.0, "pd": [0.02, 0.3]})
     >>> policy.decide_frame(applicants)[["outcome", "amount", "rate_ppm"]].values.tolist()
-    [['approve', 300000, 300], ['decline', 0, 900]]
+    [['approve', 300000, 300], ['decline', 0, 90000]]
     """
 
     def __init__(
@@ -209,7 +216,7 @@ class Policy:
             rate=rate,
             schedule=plan,
             reasons=_reasons(outcome, verdict, int(judged.reasons[0]), scored.reasons),
-            trace=self._trace(verdict, judged, scored, plan),
+            trace=self._trace(one, verdict, judged, scored, plan),
             identities={**self.identities, **(provenance or {})},
             verdict=verdict,
         )
@@ -240,7 +247,7 @@ class Policy:
         lgd = self._strategy["lgd"][np.maximum(asked.product, 0)]
         return pd.DataFrame(
             {
-                "outcome": pd.Categorical.from_codes(code, list(OUTCOMES)),
+                "outcome": pd.Categorical.from_codes(code, pd.Index(OUTCOMES)),
                 "amount": amount,
                 "rate_ppm": judged.price.ppm,
                 "annual_rate": judged.price.year,
@@ -253,10 +260,17 @@ class Policy:
             index=frame.index,
         )
 
-    def _trace(self, verdict: Verdict, judged: Judgement, scored: Scored, plan: Schedule | None) -> dict[str, Any]:
+    def _trace(
+        self, asked: dict[str, list[Any]], verdict: Verdict, judged: Judgement, scored: Scored, plan: Schedule | None
+    ) -> dict[str, Any]:
         price, limit = judged.price, judged.limit
         annual = None if plan is None else plan.annual_rate
+        facts = {name: _plain(values[0]) for name, values in asked.items() if name != "pd"}
         return {
+            "facts": {
+                "application": {name: value for name, value in facts.items() if name not in FEATURES},
+                "features": {name: facts[name] for name in FEATURES},
+            },
             "rules": verdict.record(),
             "score": {"pd": scored.pd, "score": scored.score},
             "policy": [reason.code for reason in told(int(judged.reasons[0]))],
@@ -273,6 +287,20 @@ class Policy:
                 "bounds": {name: _known(values[0]) for name, values in limit.bounds.items()},
             },
         }
+
+
+def decide(
+    application: Mapping[str, Any],
+    features: Mapping[str, float],
+    scored: Scored,
+    book: RuleBook,
+    products: Products,
+    strategy: Strategy,
+    as_of: datetime,
+) -> Decision:
+    """Decide one application from declarations; whoever decides many keeps a `Policy` for each day."""
+    policy = Policy(products, strategy, book.on(local_day(as_of)))
+    return policy.decide(application, features, scored, as_of)
 
 
 def local_day(as_of: datetime) -> date:
@@ -316,6 +344,12 @@ def _severity_code(verdict: Verdict) -> int:
 def _money(amount: Ints, share: Floats) -> Floats:
     """CNY of a share of fen; nothing of nothing, also where the share is not known."""
     return np.where(amount > 0, amount * share / FEN, 0.0)
+
+
+def _plain(value: Any) -> Any:
+    """A fact as a JSON value; what is missing is None."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if value != value else value
 
 
 def _known(value: Any) -> float | None:

@@ -59,7 +59,7 @@ def judge(asked: Asked, tables: RateTables, strategy: dict[str, Floats]) -> Judg
     years = np.floor(known.age)
     small, unstated = limited.fen < least, np.isnan(known.income)
     unscored = np.isnan(known.pd)
-    below = limited.fen < wish
+    below = (limited.fen < wish) & ~unscored
     cut = {name: strategy[name][product] for name in ("approve_pd", "decline_pd", "least_share")}
     incomplete = np.isnan(known.age) | np.isnan(known.amount) | np.isnan(known.term)
     found = {

@@ -51,8 +51,10 @@ def limit(asked: Asked, price: Price, term: Ints, tables: RateTables, strategy: 
     income = np.where(unstated, 0.0, asked.income)
     risk = asked.pd * strategy["lgd"][product]
     endless = np.full(len(product), np.inf)
+    with np.errstate(divide="ignore", over="ignore"):  # without risk there is no bound: infinite
+        by_loss = np.where(np.isnan(risk), 0.0, money["expected_loss_most"] / risk)
     bounds = {
-        "loss": np.where(risk > 0, money["expected_loss_most"] / np.where(risk > 0, risk, 1.0), endless),
+        "loss": by_loss,
         "burden": np.where(unstated, endless, (strategy["burden_most"][product] * income - asked.debt) / unit),
         "income": np.where(unstated, money["unstated_income_most"], strategy["income_months_most"][product] * income),
         "exposure": money["exposure_most"] - asked.exposure,

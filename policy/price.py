@@ -1,8 +1,8 @@
 """The price: what a loan must earn for its risk, within the product's band.
 
-A year's rate is to cover funding, operation, the expected loss and the margin:
+Interest is earned where there is no default, and is to cover the margin and the expected loss beside the costs:
 
-    needed = funding + operating + margin + PD × LGD / years for which the money is out
+    needed = funding + operating + (margin + PD × LGD / years for which the money is out) / (1 − PD)
 
 It is rounded up to the product's step, is never below the band and never above it: the band's highest rate lies within
 the cap (`policy.cap`). Where even that rate leaves an expected loss, the risk has no price and the loan is declined.
@@ -64,7 +64,9 @@ def price(asked: Asked, term: Ints, tables: RateTables, strategy: dict[str, Floa
     life = np.where(np.isnan(own), tables.life[tables.life_first[product] + term], own)
     loss = asked.pd * strategy["lgd"][product]
     costs = strategy["funding_rate"][product] + strategy["operating_rate"][product]
-    needed = costs + strategy["margin_rate"][product] + loss / life
+    earned = strategy["margin_rate"][product] + loss / life
+    with np.errstate(divide="ignore"):  # a certain default has no price: infinite
+        needed = costs + earned / (1 - asked.pd)
     least, width = bounds["rate_least"][product], bounds["rate_step"][product]
     a_year = bounds["a_year"][product]
     highest = (bounds["rate_most"][product] - least) / width

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pandas
 
 from data_contracts.errors import DeclarationError
 from policy.products import DAYS_A_YEAR, FEN, MONTHS_A_YEAR, PPM, Product, Products
@@ -94,7 +94,7 @@ class Asked:
     pd: Floats
 
     @classmethod
-    def of(cls, facts: Mapping[str, Sequence[Any]] | pd.DataFrame, products: Sequence[str]) -> Asked:
+    def of(cls, facts: Mapping[str, Sequence[Any]] | pandas.DataFrame, products: Sequence[str]) -> Asked:
         """From columns of applications (fen), features (CNY) and `pd`; `COLUMNS` names them.
 
         An instalment or principal that is not known counts as none: the rules look at sources that are missing.
@@ -103,8 +103,8 @@ class Asked:
         if lacking:
             raise DeclarationError(f"A decision needs {', '.join(lacking)}; give the columns {', '.join(COLUMNS)}.")
         number = {name: _floats(facts[name]) for name in COLUMNS if name != "product"}
-        if isinstance(facts, pd.DataFrame):
-            product = pd.Index(products).get_indexer(pd.Index(facts["product"])).astype(np.int64)
+        if isinstance(facts, pandas.DataFrame):
+            product = pandas.Index(products).get_indexer(pandas.Index(facts["product"])).astype(np.int64)
         else:
             product = np.array([products.index(name) if name in products else -1 for name in facts["product"]])
         return cls(
@@ -119,10 +119,8 @@ class Asked:
         )
 
 
-COLUMNS = (
-    "product", "amount_requested", "term_months", "age_years", "income_monthly", "loans_instalment_sum",
-    "tradelines_instalment_sum", "loans_active_principal_sum", "pd",
-)  # fmt: skip
+FEATURES = ("loans_instalment_sum", "tradelines_instalment_sum", "loans_active_principal_sum")
+COLUMNS = ("product", "amount_requested", "term_months", "age_years", "income_monthly", *FEATURES, "pd")
 
 
 def strategy_arrays(strategy: Strategy, names: Sequence[str]) -> dict[str, Floats]:
@@ -175,7 +173,7 @@ def _starts(sizes: list[int]) -> Ints:
 
 
 def _floats(values: Any) -> Floats:
-    return np.asarray(pd.to_numeric(values) if isinstance(values, pd.Series) else values, dtype=np.float64)
+    return np.asarray(pandas.to_numeric(values) if isinstance(values, pandas.Series) else values, dtype=np.float64)
 
 
 def _fen(cny: Floats) -> Floats:

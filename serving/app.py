@@ -6,7 +6,7 @@ import asyncio
 import logging
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +29,7 @@ from data_contracts.messages import (
     is_json,
     parse_request,
 )
+from serving.decide import Decider
 from serving.decision_log import Decision, DecisionLog, new_decision_id
 from serving.request_log import RequestLog
 from serving.scorer import Scored, Scorer
@@ -80,6 +81,7 @@ def create_app(
     clock: Clock,
     limits: Limits | None = None,
     request_log: RequestLog | None = None,
+    decider: Decider | None = None,
 ) -> Starlette:
     """The ASGI application that answers for one champion.
 
@@ -95,12 +97,15 @@ def create_app(
         How much one call may ask.
     request_log : RequestLog, optional
         Where a sample of raw requests is kept, after their answers have left.
+    decider : Decider, optional
+        What decides applications; without one there is no `/v1/application/decide`.
     """
-    endpoint = _Endpoint(scorer, log, clock, limits or Limits(), request_log)
+    endpoint = _Endpoint(scorer, log, clock, limits or Limits(), request_log, decider)
     return Starlette(
         routes=[
             Route("/v1/champions", endpoint.champions, methods=["GET"]),
             Route("/v1/{decision_point}/score", endpoint.score, methods=["POST"]),
+            *([Route("/v1/{decision_point}/decide", endpoint.decide, methods=["POST"])] if decider else []),
             Route("/healthz", endpoint.healthy, methods=["GET"]),
             Route("/readyz", endpoint.ready, methods=["GET"]),
         ],
@@ -110,15 +115,28 @@ def create_app(
 
 class _Endpoint:
     def __init__(
-        self, scorer: Scorer, log: DecisionLog, clock: Clock, limits: Limits, request_log: RequestLog | None
+        self,
+        scorer: Scorer,
+        log: DecisionLog,
+        clock: Clock,
+        limits: Limits,
+        request_log: RequestLog | None,
+        decider: Decider | None,
     ) -> None:
         self._scorer = scorer
         self._log = log
         self._clock = clock
         self._limits = limits
         self._request_log = request_log
+        self._decider = decider
 
     async def score(self, request: Request) -> Response:
+        return await self._received(request, self._answer)
+
+    async def decide(self, request: Request) -> Response:
+        return await self._received(request, self._decided)
+
+    async def _received(self, request: Request, answer: Callable[[ScoreRequest], Awaitable[Response]]) -> Response:
         point = request.path_params["decision_point"]
         if point != self._scorer.decision_point:
             raise Refusal(
@@ -129,7 +147,7 @@ class _Endpoint:
         _require_json(request)
         body = await _body(request, self._limits)
         try:
-            return await self._answer(_parse(body))
+            return await answer(_parse(body))
         except Refusal:
             raise
         except ServiceError as error:
@@ -159,6 +177,11 @@ class _Endpoint:
         if self._request_log and logged is decision:  # a retry was kept with its first answer
             answer.background = BackgroundTask(self._request_log.append, asked, decision)
         return answer
+
+    async def _decided(self, asked: ScoreRequest) -> Response:
+        if self._decider is None:
+            raise Refusal(404, "not_found", "This service decides nothing.")
+        return _json(200, await asyncio.to_thread(self._decider.answer, self._scorer, asked))
 
     def _decision(self, scored: Scored) -> Decision:
         scorer, decision_id, request_id = self._scorer, new_decision_id(), uuid.uuid4().hex

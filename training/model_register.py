@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from data_contracts.append_only import FIRST, Link, alone, breaks, guard
 from data_contracts.errors import RegistryError
 from data_contracts.months import utc
 from training.standing import Act
@@ -41,29 +42,6 @@ _REGISTER = sa.Table(
     sa.Column("previous_sha256", sa.Text, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
 )
-_SAID = "'the model register is append-only'"
-_GUARDS = {
-    "sqlite": (
-        f"CREATE TRIGGER model_register_update BEFORE UPDATE ON model_register BEGIN SELECT RAISE(ABORT, {_SAID}); END",
-        f"CREATE TRIGGER model_register_delete BEFORE DELETE ON model_register BEGIN SELECT RAISE(ABORT, {_SAID}); END",
-        # INSERT OR REPLACE would delete without a word
-        (
-            "CREATE TRIGGER model_register_replace BEFORE INSERT ON model_register "
-            f"WHEN NEW.position <= (SELECT max(position) FROM model_register) BEGIN SELECT RAISE(ABORT, {_SAID}); END"
-        ),
-    ),
-    "postgresql": (
-        (
-            "CREATE OR REPLACE FUNCTION model_register_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION {_SAID}; END $$"
-        ),
-        (
-            "CREATE TRIGGER model_register_change BEFORE UPDATE OR DELETE OR TRUNCATE ON model_register "
-            "FOR EACH STATEMENT EXECUTE FUNCTION model_register_refuse()"
-        ),
-    ),
-}
-FIRST = "0" * 64  # what the first entry follows
 
 
 @dataclass(frozen=True)
@@ -141,7 +119,7 @@ class ModelRegister:
     def __init__(self, url: str) -> None:
         with _reported(url):
             address = sa.make_url(with_driver(url))
-            if address.get_backend_name() not in _GUARDS:
+            if address.get_backend_name() not in ("sqlite", "postgresql"):
                 raise RegistryError(f"The model register lies in SQLite or PostgreSQL, not in {address.drivername}.")
             waits = "timeout" if address.get_backend_name() == "sqlite" else "connect_timeout"
             self._engine = sa.create_engine(address, connect_args={waits: _PATIENCE_SECONDS})
@@ -171,7 +149,7 @@ class ModelRegister:
             Called with the entries of the act's model before it is written, while nobody else can write; what it raises
             keeps the act out.
         """
-        with _reported(self._url), self._alone() as connection:
+        with _reported(self._url), alone(self._engine, _LOCK_NUMBER) as connection:
             if allow is not None:
                 allow(_entries(connection, act.model))
             last = connection.execute(sa.select(_REGISTER).order_by(_REGISTER.c.position.desc()).limit(1)).first()
@@ -206,40 +184,23 @@ class ModelRegister:
             SHA-256 of entries by position, as they were kept elsewhere: the chain alone cannot tell whether its last
             entries are gone, or all of it was written anew.
         """
-        found: list[str] = []
-        position, previous = 0, FIRST
         entries = self.entries()
-        for entry in entries:
-            found += [f"Entry {gone} was removed." for gone in range(position + 1, entry.position)]
-            if entry.position == position + 1 and entry.previous_sha256 != previous:
-                found.append(f"Entry {entry.position} does not follow the one before it.")
-            if entry.sha256 != entry.hashed():
-                found.append(f"Entry {entry.position} was changed: it does not have its SHA-256.")
-            position, previous = entry.position, entry.sha256
+        links = [Link(one.position, one.previous_sha256, one.sha256, one.hashed()) for one in entries]
+        found = [fault.problem for fault in breaks(links)]
+        last = entries[-1].position if entries else 0
         held = {entry.position: entry.sha256 for entry in entries}
         for at, sha256 in sorted((marks or {}).items()):
-            if at > position:
+            if at > last:
                 found.append(f"Entry {at} was removed: the registry has its mark.")
             elif held.get(at, sha256) != sha256:
                 found.append(f"Entry {at} is not the one that the registry has a mark of.")
         return found
 
     def _make(self) -> None:
-        with self._alone() as connection:
+        with alone(self._engine, _LOCK_NUMBER) as connection:
             if not sa.inspect(connection).has_table(_REGISTER.name):
                 _metadata.create_all(connection)
-                for statement in _GUARDS[self._engine.dialect.name]:
-                    connection.execute(sa.text(statement))
-
-    @contextmanager
-    def _alone(self) -> Iterator[sa.Connection]:
-        """A transaction beside which no other process appends."""
-        with self._engine.begin() as connection:
-            if self._engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
-            yield connection
+                guard(connection, _REGISTER.name, "the model register is append-only")
 
 
 def _entries(connection: sa.Connection, model: str | None) -> list[Entry]:

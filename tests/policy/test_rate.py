@@ -17,12 +17,10 @@ from policy.rate import AnnualRate, of_dates, of_periods, value_at
     [
         # Regulation Z (12 CFR 1026), appendix J, (c)(1)(i): 24 monthly payments of 230 on 5,000
         ([-5000, *[230] * 24], 12, 0.0969),
-        # the same appendix, (c)(3)(i) in its simplest form: one payment of 1,080 after a year on 1,000
-        ([-1000, 1080], 1, 0.08),
         # 100,000 at 6 % over 30 years: 599.55 a month, the textbook mortgage of the United States
         ([-100_000, *[599.55] * 360], 12, 0.06),
-        # Chinese mortgage calculators: one million at 4.9 % over 30 years, 5,307.27 a month
-        ([-1_000_000, *[5307.27] * 360], 12, 0.049),
+        # https://ccv168.com/wenda/220578.html: 630,000 at 4.90 % over 30 years, 3,343.58 a month
+        ([-630_000, *[3343.58] * 360], 12, 0.049),
         # a bill of 12,000 in 12 instalments at 0.6 % a month, as Chinese banks disclose it: 13.03 % a year
         ([-12_000, *[1072] * 12], 12, 0.1303),
     ],
@@ -34,7 +32,7 @@ def test_nominal_rates_of_published_examples(flows: list[float], periods: int, n
 @pytest.mark.parametrize(
     ("months", "flows", "aprc"),
     [
-        # directive 98/7/EC, annex: first to fourth example
+        # directive 98/7/EC, annex III, on a basis of equal months: its four examples
         ([18], [-1000, 1200], 0.1292),
         ([18], [-950, 1200], 0.1685),
         ([12, 24], [-1000, 600, 600], 0.1307),
@@ -47,6 +45,11 @@ def test_effective_rates_of_the_european_directive(months: list[int], flows: lis
     for month, flow in zip(months, flows[1:], strict=True):
         spread[month] = flow
     assert round(of_periods(spread, 12).effective, 4) == aprc
+
+
+def test_dated_flows_of_the_european_directive() -> None:
+    # the same annex on a calendar basis: 546 days from 1 January 1994 to 1 July 1995
+    assert round(of_dates([(date(1994, 1, 1), -1000), (date(1995, 7, 1), 1200)]).effective, 4) == 0.1296
 
 
 def test_dated_and_periodic_flows_agree_on_a_year_of_365_days() -> None:

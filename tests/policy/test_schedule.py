@@ -10,32 +10,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import DeclarationError
-from policy.products import Rate, read_products
+from policy.products import Form, Rate, read_products
 from policy.rate import of_periods
 from policy.schedule.instalments import Schedule, schedule
 
-START = date(2027, 1, 31)
 PRODUCTS = read_products()
 days = st.dates(date(2024, 1, 1), date(2032, 12, 31))
 
 
-def test_equal_instalments_of_the_chinese_mortgage_calculators() -> None:
-    # one million at 4.9 % over 30 years: 5,307.27 a month, 910,616.19 of interest
-    plan = schedule("equal_instalments", 100_000_000, Rate.annual("0.049"), date(2020, 1, 1), 360)
-    assert plan.instalments[0].amount == 530_727
-    assert abs(plan.interest - 91_061_619) < 200  # the calculators do not round each month
-
-
-def test_equal_principal_of_the_chinese_mortgage_calculators() -> None:
-    # the same in equal principal: 6,861.11 in the first month, 11.34 less in each, 737,041.67 of interest
-    plan = schedule("equal_principal", 100_000_000, Rate.annual("0.049"), date(2020, 1, 1), 360)
-    first, second = plan.instalments[:2]
-    assert (first.amount, first.amount - second.amount) == (686_110, 1_134)
-    assert abs(plan.interest - 73_704_167) < 300
+@pytest.mark.parametrize(
+    ("form", "principal", "years", "first", "second", "interest"),
+    [
+        # https://ccv168.com/wenda/220578.html: 630,000 at 4.90 % over 30 years, both ways
+        ("equal_instalments", 63_000_000, 30, 334_358, 334_358, 57_368_820),
+        ("equal_principal", 63_000_000, 30, 432_250, 431_535, 46_433_625),
+        # http://372181.com/wenda/229816.html: one million at 4.9 % over 20 years
+        ("equal_instalments", 100_000_000, 20, 654_444, 654_444, 57_066_560),
+    ],
+)
+def test_chinese_mortgage_calculators(
+    form: Form, principal: int, years: int, first: int, second: int, interest: int
+) -> None:
+    plan = schedule(form, principal, Rate.annual("0.049"), date(2020, 1, 1), 12 * years)
+    assert [row.amount for row in plan.instalments[:2]] == [first, second]
+    assert abs(plan.interest - interest) < 12 * years  # they do not round the interest of each month
 
 
 def test_a_textbook_amortisation_to_the_cent() -> None:
-    # 10,000 at 12 % over 12 months: 888.49; 100.00 of interest first, and 99.xx - 7.9 of it in the second
+    # 10,000 at 1 % a month over 12 months: 888.49 a month, of which 100.00 are interest at first, then 92.12, 84.15
     plan = schedule("equal_instalments", 1_000_000, Rate.annual("0.12"), date(2027, 1, 1), 12)
     assert [(row.amount, row.interest, row.principal, row.balance) for row in plan.instalments[:3]] == [
         (88_849, 10_000, 78_849, 921_151),
@@ -122,18 +124,20 @@ def test_every_loan_is_whole_and_within_the_cap(loan: tuple[Schedule, str]) -> N
     st.integers(1, 120),
 )
 @settings(max_examples=200, deadline=None)
-def test_any_amount_rate_and_term_is_repaid_to_the_fen(form: str, fen: int, ppm: int, start: date, term: int) -> None:
-    plan = schedule(form, fen, Rate(ppm=ppm, per="year"), start, term)  # type: ignore[arg-type]
+def test_any_amount_rate_and_term_is_repaid_to_the_fen(form: Form, fen: int, ppm: int, start: date, term: int) -> None:
+    plan = schedule(form, fen, Rate(ppm=ppm, per="year"), start, term)
     whole_loan(plan)
-    # rounding moves an instalment by half a fen, and the last by what has gathered
-    exact = {"equal_instalments": None, "equal_principal": None, "interest_quarterly": fen * ppm * term / 12e6}[form]
-    if exact is not None:
-        assert abs(plan.interest - exact) <= term
+    exact = {
+        "equal_instalments": plan.interest,
+        "equal_principal": fen * ppm * (term + 1) / 24e6,
+        "interest_quarterly": fen * ppm * term / 12e6,
+    }[form]
+    assert abs(plan.interest - exact) <= term * (1 + ppm * term / 12e6)  # rounding, of principal and of interest
 
 
 def test_a_loan_that_cannot_be_names_every_fault() -> None:
     with pytest.raises(DeclarationError) as raised:
-        schedule("daily_interest", 0, Rate.annual("0.06"), START, 0, fee_a_month=Decimal("0.01"))
+        schedule("daily_interest", 0, Rate.annual("0.06"), date(2027, 1, 31), 0, fee_a_month=Decimal("0.01"))
     told = str(raised.value)
     for fault in ("principal is 0 fen", "term is 0 months", "does not go with a rate a year", "bill_instalments only"):
         assert fault in told

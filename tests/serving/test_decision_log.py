@@ -106,12 +106,49 @@ def test_a_retry_gets_the_first_answer(log: DecisionLog) -> None:
     assert len(log.read()) == 1
 
 
-def test_another_application_request_or_bundle_is_another_decision(log: DecisionLog) -> None:
+def test_another_application_request_point_or_kind_is_another_decision(log: DecisionLog) -> None:
     log.append(asked(), decided())
     log.append(asked(application_id="A-2"), decided())
     log.append(asked(amount=101), decided())
-    log.append(asked(), decided(bundle="c" * 64))
+    log.append(asked(), decided(decision_point="behaviour"))
+    log.append(asked(), decided(kind="decision"))
     assert len(log.read()) == 4
+    assert len(log.read(kind="decision")) == 1
+
+
+def test_a_retry_after_a_change_of_champion_gets_the_first_answer(log: DecisionLog) -> None:
+    first = log.append(asked(), decided())
+    assert log.append(asked(), decided(bundle="c" * 64)).decision_id == first.decision_id
+
+
+def test_a_shadow_is_logged_beside_the_answer_and_never_found_by_a_retry(log: DecisionLog) -> None:
+    shadow = decided(bundle="c" * 64, kind="shadow")
+    answer, logged = log.append_many([(asked(), decided()), (asked(), shadow)])
+    assert logged is shadow
+    assert log.append(asked(), decided()).decision_id == answer.decision_id
+    assert log.read(kind="shadow")["decision_id"].tolist() == [shadow.decision_id]
+    assert log.read()["decision_id"].tolist() == [answer.decision_id]
+
+
+def test_an_answer_without_a_bundle_is_logged(log: DecisionLog) -> None:
+    declined = Decision(new_decision_id(), "r-1", NOON, "application", {"outcome": "decline"}, kind="decision")
+    log.append(asked(), declined)
+    found, _ = log.get(declined.decision_id)
+    assert (found.response, found.pd, found.bundle_identity, found.features.size) == ({"outcome": "decline"}, None, "", 0)
+
+
+def test_a_thousand_are_one_transaction_and_more_are_refused(log: DecisionLog) -> None:
+    some = [(asked(f"A-{at}"), decided()) for at in range(3)]
+    again = (some[0][0], decided())
+    answers = log.append_many([*some, again])
+    assert [answer.decision_id for answer in answers[:3]] == [decision.decision_id for _, decision in some]
+    assert answers[3].decision_id == answers[0].decision_id
+    doubled = decided(decision_id=some[0][1].decision_id)
+    with pytest.raises(ServiceError, match="cannot be reached or written"):
+        log.append_many([(asked("B-1"), decided()), (asked("B-2"), doubled)])
+    assert len(log.read()) == 3
+    with pytest.raises(ServiceError, match="1001 decisions at once are more than 1000"):
+        log.append_many(some * 333 + some[:2])
 
 
 def test_read_takes_a_time_and_a_bundle(log: DecisionLog) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from data_contracts.append_only import FIRST
 from data_contracts.errors import RegistryError
-from training.model_register import FIRST, ModelRegister
+from training.model_register import ModelRegister
 from training.standing import Act
 from training.store import with_driver
 
