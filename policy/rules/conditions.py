@@ -64,6 +64,18 @@ class Condition:
         return f"{self.field.name} {self.test}"
 
 
+def as_written(bound: float) -> float:
+    """The number that a bound was written with: `< 18` ends at the last number before 18.
+
+    Examples
+    --------
+    >>> as_written(parse("age_years < 18").high), as_written(parse("age_years <= 18").high)
+    (18.0, 18.0)
+    """
+    around = (bound, math.nextafter(bound, math.inf), math.nextafter(bound, -math.inf))
+    return min(around, key=lambda one: len(repr(one)))
+
+
 def parse(cell: str) -> Condition:
     """Read a condition; `ValueError` says what is wrong with it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -17,13 +17,14 @@ from typing import Literal, get_args
 from data_contracts.declare import Column, Provider
 from data_contracts.tables import APPLICATIONS
 from features.declaration import Feature
+from features.nodes import Node
 from features.sets import feature_set
 from policy.rules.derived import DERIVED
 
 Kind = Literal["number", "flag", "text"]
 FEATURE_SET = "application_v1"
 PERMITTED = frozenset({"age_years"})  # minors may not borrow; each product names the ages that it is for
-_COUNTING = frozenset({"count", "distinct", "streak", "longest_streak"})  # statistics that are whole numbers
+_DIVIDING = frozenset({"div", "mul", "exp", "pow"})
 _IDENTIFIERS = frozenset({"application_id", "customer_id", "device_id"})
 
 
@@ -102,8 +103,17 @@ def _of_feature(feature: Feature) -> Field:
     if feature.value.op == "column":
         column = APPLICATIONS.column(feature.value.args[-1])
         return replace(_of_column(column), name=feature.name, scale=1.0)  # features speak CNY
-    whole = getattr(feature.value, "statistic", None) in _COUNTING or feature.value.op == "bucket"
+    divides = any(part.op in _DIVIDING or getattr(part, "statistic", None) == "mean" for part in _parts(feature.value))
+    whole = feature.unit in ("count", "bucket") and not divides
     return Field(feature.name, "number", feature.unit, feature.en, low=0 if whole else float("-inf"), whole=whole)
+
+
+def _parts(value: Node) -> Iterator[Node]:
+    """Every node of a feature, with those that its aggregates look at."""
+    for part in value.walk():
+        yield part
+        if isinstance(inner := getattr(part, "value", None), Node):
+            yield from inner.walk()
 
 
 def _of_column(column: Column) -> Field:
