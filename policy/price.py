@@ -62,7 +62,7 @@ def price(asked: Asked, term: Ints, tables: RateTables, strategy: dict[str, Floa
     product, bounds = asked.product, tables.bounds
     life = years_out(product, term, tables, strategy)
     loss = asked.pd * strategy["lgd"][product]
-    costs = strategy["funding_rate"][product] + strategy["operating_rate"][product]
+    costs = _costs(product, strategy)
     earned = strategy["margin_rate"][product] + loss / life
     with np.errstate(divide="ignore"):  # a certain default has no price: infinite
         needed = costs + earned / (1 - asked.pd)
@@ -73,11 +73,13 @@ def price(asked: Asked, term: Ints, tables: RateTables, strategy: dict[str, Floa
     step = np.where(np.isnan(wanted), highest, np.minimum(np.maximum(wanted, 0.0), highest))
     ppm = least + step * width
     year = ppm * a_year / PPM
-    profit = life * (year - _costs(product, strategy)) * (1 - asked.pd) - loss
+    profit = life * (year - costs) * (1 - asked.pd) - loss
     return Price(needed, step.astype(np.int64), ppm.astype(np.int64), year, profit, profit < 0)
 
 
-def earned_if_repaid(product: Ints, term: Ints, year: Floats, tables: RateTables, strategy: dict[str, Floats]) -> Floats:
+def earned_if_repaid(
+    product: Ints, term: Ints, year: Floats, tables: RateTables, strategy: dict[str, Floats]
+) -> Floats:
     """What a loan at a rate a year earns of its amount over its life, after funding and operation, if it is repaid."""
     return years_out(product, term, tables, strategy) * (year - _costs(product, strategy))
 
