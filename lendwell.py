@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import demo, features, governance, records, serving, training
+from commands import demo, features, governance, policy, records, serving, training
 from commands.terminal import flags
 from data_contracts.errors import LendwellError, LendwellWarning
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 for room in (records, features, training, governance, serving, demo):
     app.add_typer(room.app)
+app.add_typer(policy.app, name="policy")
 
 _formatwarning = warnings.formatwarning
 _UsageError: Any = typer.BadParameter.__mro__[2]  # the root of its usage errors, which Typer does not export

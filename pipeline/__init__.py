@@ -7,15 +7,20 @@ for each room that the steps lead through; libraries are imported by the step th
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
+from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
 from pipeline.training import observe, train, tune
 
 __all__ = [
     "audit_features",
     "compare",
+    "diff_rules",
     "evaluate_model",
     "explain_features",
     "gate",
+    "lint_rules",
+    "list_fields",
+    "list_rules",
     "monitor",
     "monitor_parity",
     "observe",
@@ -27,6 +32,7 @@ __all__ = [
     "score_batch",
     "serve",
     "train",
+    "try_rules",
     "tune",
     "write_catalogue",
     "write_features",

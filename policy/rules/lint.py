@@ -146,27 +146,31 @@ def _does(expect: str) -> str:
 
 
 def _bands(domains: dict[Rule, _Domains]) -> Iterator[Finding]:
-    """Families of rules that differ in the interval of one field alone, in order of that interval."""
-    families: dict[tuple[Field, str, frozenset[tuple[Field, Domain]]], list[_Band]] = {}
-    for rule, of_fields in domains.items():
-        for field, domain in of_fields.items():
-            if field.kind == "number" and not domain.missing and not domain.empty:
-                rest = frozenset(item for item in of_fields.items() if item[0] != field)
-                families.setdefault((field, rule.table, rest), []).append((domain, rule))
-    for (field, _, _), bands in families.items():
-        yield from _of_family(field, sorted(bands, key=lambda band: (band[0].low, band[0].high)))
+    """Families of rules that differ in the interval of one field alone, on each day on which rules change."""
+    found: dict[Finding, None] = {}
+    for day in sorted({rule.effective_from for rule in domains}):
+        families: dict[tuple[Field, str, frozenset[tuple[Field, Domain]]], list[_Band]] = {}
+        for rule, of_fields in domains.items():
+            for field, domain in of_fields.items():
+                if rule.in_force(day) and field.kind == "number" and not domain.missing and not domain.empty:
+                    rest = frozenset(item for item in of_fields.items() if item[0] != field)
+                    families.setdefault((field, rule.table, rest), []).append((domain, rule))
+        for (field, _, _), bands in families.items():
+            in_order = sorted(bands, key=lambda band: (band[0].low, band[0].high))
+            found |= dict.fromkeys(_of_family(field, in_order))
+    yield from found
 
 
 def _of_family(field: Field, bands: Sequence[_Band]) -> Iterator[Finding]:
     for (domain, rule), (later, other) in itertools.combinations(bands, 2):
         nested = domain.within(later) or later.within(domain)
-        if later.low <= domain.high and not nested and _together(rule, other):
+        if later.low <= domain.high and not nested:
             told = f"{_pair(rule, other, field)} overlap"
             yield Finding("warning", "overlap", (other.id, rule.id), other.place, told)
     reached, last = bands[0]
     gaps = []
     for domain, rule in bands[1:]:
-        if not follows(reached.high, domain.low, field) and _together(last, rule):
+        if not follows(reached.high, domain.low, field):
             gaps.append((last, rule))
         if domain.high >= reached.high:
             reached, last = domain, rule
