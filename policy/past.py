@@ -124,17 +124,29 @@ def read_past(
     log_odds = bundle.model.decision_function(inputs.features, inputs.events if length else None)
     features = inputs.features
     if bundle.feature_set.name != FEATURE_SET:
-        features = Inputs.read(folder, feature_set(FEATURE_SET), 0, progress).features.loc[who.index]
+        features = Inputs.read(folder, feature_set(FEATURE_SET), 0, progress).features
     refused = who.index.isin(refused_applications(folder).index)
     if truth is not None:
         outcomes = of_truth(truth, who.index)
     else:
         factor = experiment.rejects.odds_factor
         outcomes = of_records(folder, who.index, experiment.target, log_odds, refused, factor)
-    frame = pd.concat(
-        [who.drop(columns=[name for name in _MOMENTS if name in who]), features, _consents(folder, who)], axis=1
-    ).assign(pd=expit(log_odds), score=bundle.scale.points(log_odds))
+    frame = facts_of(folder, who, features).assign(pd=expit(log_odds), score=bundle.scale.points(log_odds))
     return Past(frame, outcomes, ~refused, _rates(folder, who.index), who["customer_id"], _levels(folder, who), sample)
+
+
+def facts_of(folder: TableFolder, who: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """What rules and strategies read of applications, before any score.
+
+    Parameters
+    ----------
+    who : DataFrame
+        Rows of `applications`, by `application_id`.
+    features : DataFrame
+        Of the rules' feature set, for these and perhaps for others.
+    """
+    columns = who.drop(columns=[name for name in _MOMENTS if name in who])
+    return pd.concat([columns, features.loc[who.index], _consents(folder, who)], axis=1)
 
 
 def _unseen(

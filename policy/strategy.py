@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from data_contracts.errors import DeclarationError
 from policy.products import Products, field_faults
 
-_LIMIT = (
+LIMIT = (
     "expected_loss_most", "burden_most", "income_months_most", "exposure_most", "unstated_income_most", "least_share"
 )  # fmt: skip
-_PRICE = ("funding_rate", "operating_rate", "margin_rate", "life_years")
+PRICE = ("funding_rate", "operating_rate", "margin_rate", "life_years")
 
 
 class _Section(BaseModel):
@@ -81,7 +81,7 @@ class Strategy(_Section):
         split: dict[str, dict[str, Any]] = {"cut_offs": {}, "limit": {}, "price": {}}
         for name, values in declared.items():
             for key, value in values.items():
-                part = "limit" if key in _LIMIT else "price" if key in _PRICE else "cut_offs"
+                part = "limit" if key in LIMIT else "price" if key in PRICE else "cut_offs"
                 split[part][f"{name}.{key}"] = value
                 if key == "lgd":  # it is in both: what is lost, and what the loss costs
                     split["limit"][f"{name}.{key}"] = split["price"][f"{name}.{key}"] = value
