@@ -23,6 +23,7 @@ from features.sequences import SOURCES
 from features.sets import feature_set
 from policy.outcomes import Flags, Floats, Outcomes, of_records, of_truth
 from policy.products import FEN
+from policy.rules.facts import read_facts
 from policy.rules.fields import FEATURE_SET
 from reporting.page import Text
 from training.bundle import Bundle
@@ -34,7 +35,6 @@ from training.run import prepare
 Progress = Callable[[str, float], None]
 SMALL, LARGE = 5_000, 100_000  # CNY: decided at once, and decided with care
 BANDS = (f"up to {SMALL:,}", f"{SMALL:,} to {LARGE:,}", f"above {LARGE:,}")
-_MOMENTS = ("application_id", "customer_id", "applied_at", "device_id")
 
 
 @dataclass(frozen=True)
@@ -131,22 +131,8 @@ def read_past(
     else:
         factor = experiment.rejects.odds_factor
         outcomes = of_records(folder, who.index, experiment.target, log_odds, refused, factor)
-    frame = facts_of(folder, who, features).assign(pd=expit(log_odds), score=bundle.scale.points(log_odds))
+    frame = read_facts(folder, features).loc[who.index].assign(pd=expit(log_odds), score=bundle.scale.points(log_odds))
     return Past(frame, outcomes, ~refused, _rates(folder, who.index), who["customer_id"], _levels(folder, who), sample)
-
-
-def facts_of(folder: TableFolder, who: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """What rules and strategies read of applications, before any score.
-
-    Parameters
-    ----------
-    who : DataFrame
-        Rows of `applications`, by `application_id`.
-    features : DataFrame
-        Of the rules' feature set, for these and perhaps for others.
-    """
-    columns = who.drop(columns=[name for name in _MOMENTS if name in who])
-    return pd.concat([columns, features.loc[who.index], _consents(folder, who)], axis=1)
 
 
 def _unseen(
@@ -174,25 +160,6 @@ def _unseen(
     return unseen & (who["applied_at"] >= rows.sample.cutoff).to_numpy(), Text(
         f"仅含{since}起、模型未学习过的客户的申请。",
         f"Applications since {since} of customers whom the model has not learnt from.",
-    )
-
-
-def _consents(folder: TableFolder, who: pd.DataFrame) -> pd.DataFrame:
-    """Whether each provider's consent was in force, as it was known then; no column for a provider never asked."""
-    if "consents" not in folder.tables:
-        return pd.DataFrame(index=who.index)
-    given = folder.read("consents")
-    given = given[given["decision_point"] == "application"]
-    asked = who.reset_index()[["application_id", "customer_id", "applied_at"]].merge(given, on="customer_id")
-    asked = asked[asked["known_at"] <= asked["applied_at"]].sort_values("known_at", kind="stable")
-    newest = asked.drop_duplicates(["application_id", "consent_id"], keep="last")
-    holds = newest[newest["expires_at"].isna() | (newest["expires_at"] > newest["applied_at"])]
-    return pd.DataFrame(
-        {
-            f"consent_{provider}": who.index.isin(holds.loc[holds["provider"] == provider, "application_id"])
-            for provider in sorted(given["provider"].unique())
-        },
-        index=who.index,
     )
 
 

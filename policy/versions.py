@@ -18,7 +18,7 @@ from features.sets import feature_set
 from policy.change import COMPONENTS, TOGETHER, Change, Mixture, attribute, measures
 from policy.decision import Policy
 from policy.outcomes import Flags, Floats
-from policy.past import facts_of
+from policy.rules.facts import read_facts
 from policy.rules.fields import FEATURE_SET
 from policy.strategy import LIMIT, PRICE, Strategy
 from training.bundle import Bundle
@@ -143,9 +143,7 @@ class _Mixed:
 
     def _facts(self, data: int) -> pd.DataFrame:
         def read() -> pd.DataFrame:
-            folder = self.versions[data].data
-            who = folder.read("applications").set_index("application_id").loc[self.applications]
-            return facts_of(folder, who, self._matrix(data, FEATURE_SET))
+            return read_facts(self.versions[data].data, self._of_all(data, FEATURE_SET)).loc[self.applications]
 
         found: pd.DataFrame = self._once(("facts", data), read)
         return found
