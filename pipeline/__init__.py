@@ -9,13 +9,16 @@ from pipeline.features import audit_features, explain_features, write_catalogue,
 from pipeline.governance import gate, promote, register, retire, rollback
 from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
+from pipeline.strategy import backtest, explain_change, optimise
 from pipeline.training import observe, train, tune
 
 __all__ = [
     "audit_features",
+    "backtest",
     "compare",
     "diff_rules",
     "evaluate_model",
+    "explain_change",
     "explain_features",
     "gate",
     "lint_rules",
@@ -24,6 +27,7 @@ __all__ = [
     "monitor",
     "monitor_parity",
     "observe",
+    "optimise",
     "promote",
     "register",
     "retire",

@@ -1,8 +1,8 @@
 """Cut-offs and limits searched under constraints, and the efficient frontier of what they can reach.
 
-The search is exact over its grid (`policy.candidates`) and needs no trials. Products meet only in what is asked of all
-of them together; there a price on each bad loan lets every product choose by itself (Lagrange), and the price is raised
-until the constraint holds.
+Every choice of the grid is counted (`policy.candidates`), so the search needs no trials. Products meet only in the bad
+rate of all loans; there a price on each bad loan lets every product choose by itself (Lagrange), the price is raised
+until the bound holds, and what the bound then leaves is used product by product.
 
 Chosen on one half of the customers, told on the other: what a search found looks better where it was found.
 """
@@ -19,11 +19,13 @@ from data_contracts.errors import DeclarationError
 from policy.backtest import Backtest, backtest, decided
 from policy.candidates import TOTALS, Candidates, candidates, counted
 from policy.decision import Policy
+from policy.outcomes import Flags
 from policy.past import Past
 from policy.strategy import Strategy
 
 _PRICES = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 121)])
 _HALVINGS = 60
+_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -117,20 +119,31 @@ def optimise(past: Past, policy: Policy, constraints: Constraints, *, seed: int 
     choosing, telling = past.halves(seed)
     fired = [policy.rules.fire(half.frame) for half in (choosing, telling)]
     here = candidates(choosing, policy, fired[0], constraints.referral_rate_most)
-    there = {name: counted(telling, policy, fired[1], name, found) for name, found in here.items()}
-    frontier = Frontier(_curve(here, there), _best(telling))
+    reachable = _frontier(here, telling, policy, fired[1])
     base = backtest(telling, decided(policy.strategy.name, telling, policy, fired[1]), policy, fired[1])
     allowed = {name: _kept(name, found, constraints) for name, found in here.items()}
     chosen, why_not = _choose(allowed, constraints)
     if chosen is None:
-        return Optimised(None, why_not, None, None, base, frontier, constraints)
+        return Optimised(None, why_not, None, None, base, reachable, constraints)
     strategy = _strategy(policy.strategy, {name: allowed[name].take(np.array([at])) for name, at in chosen.items()})
     found = policy.with_strategy(strategy)
     first, second = (
         backtest(half, decided(strategy.name, half, found, flags), found, flags)
         for half, flags in zip((choosing, telling), fired, strict=True)
     )
-    return Optimised(strategy, "", first, second, base, frontier, constraints)
+    return Optimised(strategy, "", first, second, base, reachable, constraints)
+
+
+def frontier(past: Past, policy: Policy, *, referral_rate_most: float | None = None, seed: int = 0) -> Frontier:
+    """What cut-offs and limits can reach, chosen on one half of the customers and told on the other."""
+    choosing, telling = past.halves(seed)
+    here = candidates(choosing, policy, policy.rules.fire(choosing.frame), referral_rate_most)
+    return _frontier(here, telling, policy, policy.rules.fire(telling.frame))
+
+
+def _frontier(here: Mapping[str, Candidates], telling: Past, policy: Policy, fired: Flags) -> Frontier:
+    there = {name: counted(telling, policy, fired, name, found) for name, found in here.items()}
+    return Frontier(_curve(here, there), _best(telling))
 
 
 def _kept(name: str, found: Candidates, constraints: Constraints) -> Candidates:
@@ -164,7 +177,20 @@ def _choose(allowed: Mapping[str, Candidates], constraints: Constraints) -> tupl
             high = middle
         if low > 0 and high / low < 1 + 1e-9:
             break
-    return _at_price(allowed, most, high), ""
+    return _filled(allowed, most, _at_price(allowed, most, high)), ""
+
+
+def _filled(allowed: Mapping[str, Candidates], most: float, chosen: dict[str, int]) -> dict[str, int]:
+    """Use what the bound leaves: product by product whatever earns more and still keeps it, until nothing does."""
+    for _ in range(_ROUNDS):
+        before = dict(chosen)
+        for name, found in allowed.items():
+            others = _excess(allowed, {other: at for other, at in chosen.items() if other != name}, most)
+            keeps = found.bad - most * found.approved + others <= 0
+            chosen[name] = int(np.argmax(np.where(keeps, found.profit, -np.inf)))
+        if chosen == before:
+            break
+    return chosen
 
 
 def _at_price(allowed: Mapping[str, Candidates], most: float, price: float) -> dict[str, int]:

@@ -116,8 +116,8 @@ def of_records(
         seen["bad"] = seen["defaults"]
         notes.append(
             Text(
-                "机构的记录无法判断12个月内是否逾期90天，坏账按模型的目标定义。",
-                "The records do not tell 90 days past due at 12 months; bad means the model's own target.",
+                "这些申请尚无12个月的表现，坏账按模型的目标定义。",
+                "None of these is seen to 12 months yet: bad means the model's own target.",
             )
         )
     if np.isnan(seen["defaults"]).all() or np.isnan(seen["bad"]).all():

@@ -98,6 +98,26 @@ class Strategy(_Section):
         return _checked(declared, self.name)
 
 
+def write_strategy(strategy: Strategy, remark: str = "") -> str:
+    """A strategy as the TOML that `read_strategy` reads, with a remark above it.
+
+    Examples
+    --------
+    >>> base = read_strategy()
+    >>> written = tomllib.loads(write_strategy(base, "as it came"))
+    >>> Strategy(**{"name": written.pop("name"), "version": written.pop("version")}, products=written) == base
+    True
+    """
+    lines = [
+        *(f"# {line}" for line in remark.splitlines()),
+        f'name = "{strategy.name}"',
+        f"version = {json.dumps(strategy.version)}",
+    ]
+    for name, product in strategy.products.items():
+        lines += ["", f"[{name}]", *(f"{key} = {value!r}" for key, value in product if value is not None)]
+    return "\n".join(lines) + "\n"
+
+
 def read_strategy(path: Path | None = None, products: Products | None = None) -> Strategy:
     """Read and check a strategy: the one that comes with Lendwell, or a lender's own.
 

@@ -75,7 +75,7 @@ def targets(past: Past, version: Decided, legacy: Decided) -> tuple[Target, ...]
     return (
         Target(
             "small_approved",
-            Text(f"金额不超过{SMALL:,}元：即时批准的占比", f"Amounts up to {SMALL:,} CNY: decided at once and approved"),
+            Text(f"金额不超过{SMALL:,}元：即时批准的占比", f"Amounts up to {SMALL:,} CNY: approved at once"),
             *(_share(one.is_("approve"), small) for one in both), bound=0.7, at_least=True,
         ),
         Target(
