@@ -13,17 +13,20 @@ from pipeline.monitoring import Retraining, Watch, import_outcomes, look, monito
 from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.replay import replay, replay_many
 from pipeline.serving import bento, score, score_batch, serve, snapshot
+from pipeline.strategy import backtest, explain_change, optimise
 from pipeline.training import observe, train, tune
 
 __all__ = [
     "Retraining",
     "Watch",
     "audit_features",
+    "backtest",
     "bento",
     "compare",
     "decide_review",
     "diff_rules",
     "evaluate_model",
+    "explain_change",
     "explain_features",
     "export_log",
     "gate",
@@ -38,6 +41,7 @@ __all__ = [
     "monitor_parity",
     "observe",
     "open_challenger",
+    "optimise",
     "product_schedule",
     "promote",
     "prune_log",

@@ -79,12 +79,13 @@ def prepare(
     seed: int,
     length: int,
     refused: bool = False,
+    inputs: Inputs | None = None,
     progress: Progress | None = None,
 ) -> Rows:
     """Compute features, raw events, target and split of a folder's labelled applications; without a split all test.
 
     `length` is that of the raw events, 0 where nobody reads them. With `refused`, what a model reads of refused
-    applications is kept, too.
+    applications is kept, too. `inputs` of all applications are computed where they are not given.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def prepare(
         Where the target has one class only, over all or on one side of the split, or either side is too small.
     """
     labels = label(folder, target)
-    inputs = Inputs.read(folder, declared, length, progress)
+    inputs = inputs or Inputs.read(folder, declared, length, progress)
     who = folder.read("applications", ["application_id", "customer_id", "applied_at"])
     who = who.set_index("application_id").loc[labels.defaulted.index]
     if split is None:
