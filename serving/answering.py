@@ -100,7 +100,7 @@ class Answerer:
         return Answer(response, asked, logged, cast, logged is decision)
 
     async def explain(self, point: str, body: bytes) -> tuple[Answer, ExplainResponse]:
-        """Score, log and explain one applicant; who was answered by a bundle that is gone is not explained by another."""
+        """Score, log and explain one applicant, by the bundle that has answered and no other."""
         answer = await self.answer(point, body)
         champion, by = answer.cast.champion, answer.response.bundle
         if champion is None or champion.bundle_name.identity != by.identity:
