@@ -126,12 +126,14 @@ def _started(
     output: IO[bytes] | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
+    from policy.declared import declared
     from serving.decision_log import DecisionLog
     from serving.request_log import open_request_log
     from training.manifest import verify
 
     require_free(host, port)
     verify(bundle_path)
+    declared()
     request_log, request_sample = keep
     with DecisionLog.open(log_url) as log:
         open_request_log(request_log, request_sample, log.pseudonym)

@@ -82,8 +82,9 @@ class ScoringService:
     def _open(self) -> None:
         import torch
 
+        from policy.declared import declared
         from serving.app import create_app
-        from serving.decide import can_decide, open_decider
+        from serving.decide import Decider, can_decide
         from serving.scorer import Scorer
         from training.bundle import Bundle
 
@@ -96,7 +97,7 @@ class ScoringService:
             self._log,
             clock=_now,
             request_log=_request_log(self._log),
-            decider=open_decider(_now) if can_decide(scorer) else None,
+            decider=Decider(*declared(), _now) if can_decide(scorer) else None,
         )
         # a full collection over the heap of the imported libraries would stall answers for a fifth of a second
         gc.collect()
