@@ -7,7 +7,7 @@ for each room that the steps lead through; libraries are imported by the step th
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
-from pipeline.lending import decide_review, list_products, list_reviews, product_schedule, show_review
+from pipeline.lending import decide, decide_review, list_products, list_reviews, product_schedule, show_review
 from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.serving import monitor, monitor_parity, score, score_batch, serve
 from pipeline.training import observe, train, tune
@@ -15,6 +15,7 @@ from pipeline.training import observe, train, tune
 __all__ = [
     "audit_features",
     "compare",
+    "decide",
     "decide_review",
     "diff_rules",
     "evaluate_model",
