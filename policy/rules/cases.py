@@ -18,6 +18,7 @@ from typing import Literal
 
 import pandas as pd
 
+from policy.rules.conditions import half_width
 from policy.rules.declaration import Rule
 from policy.rules.fields import Field, unknown_field, vocabulary
 from policy.rules.ruleset import RuleSet
@@ -47,7 +48,7 @@ def read_cases(path: Path, faults: list[Fault]) -> list[Case]:
     for number, cells in read_rows(path, _COLUMNS, re.compile("note"), faults):
         facts: dict[str, Fact] = {}
         found: list[tuple[str, str]] = []
-        for told in filter(None, map(str.strip, cells["facts"].split(";"))):
+        for told in filter(None, map(str.strip, half_width(cells["facts"]).split(";"))):
             try:
                 name, value = _fact(told)
                 facts[name] = value

@@ -9,13 +9,14 @@
 `pd is missing`, `pd is known`      any field
 ==================================  =============================================================
 
-A field that is missing meets no test but `is missing`.
+Full-width signs and `≥`, `≤` are read, too. A field that is missing meets no test but `is missing`.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from policy.rules.fields import Field, unknown_field, vocabulary
@@ -76,6 +77,17 @@ def as_written(bound: float) -> float:
     return min(around, key=lambda one: len(repr(one)))
 
 
+def half_width(cell: str) -> str:
+    """A cell as a Chinese keyboard writes it, in the characters of the grammar.
+
+    Examples
+    --------
+    >>> half_width("pd \uff1e 15\uff05"), half_width("tradelines_count \u2265 3")
+    ('pd > 15%', 'tradelines_count >= 3')
+    """
+    return unicodedata.normalize("NFKC", cell).replace("\u2265", ">=").replace("\u2264", "<=")
+
+
 def parse(cell: str) -> Condition:
     """Read a condition; `ValueError` says what is wrong with it.
 
@@ -85,7 +97,7 @@ def parse(cell: str) -> Condition:
     Traceback (most recent call last):
     ValueError: employment is a text: compare it with =, !=, in or not in
     """
-    found = _CELL.fullmatch(cell)
+    found = _CELL.fullmatch(half_width(cell))
     if found is None:
         raise ValueError(f"{_quoted(cell)} is no condition; write a field and a test, such as age_years < 18")
     name, test = found.group(1), found.group(2) or ""

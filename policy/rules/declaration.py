@@ -53,14 +53,6 @@ class Rule:
         """Whether it counts on a day."""
         return self.effective_from <= day and (self.effective_to is None or day <= self.effective_to)
 
-    @property
-    def products(self) -> frozenset[str] | None:
-        """Products that it is for; None for all."""
-        return next(
-            (one.texts for one in self.conditions if one.field.name == "product" and not one.negated),
-            None,
-        )
-
     def spec(self) -> dict[str, Any]:
         """Everything that was declared, for identities; where it stands does not matter."""
         return {

@@ -112,6 +112,7 @@ class RuleSet:
         self._starts = np.concatenate(([0], ends[:-1])).astype(np.int64)
         self._parts = [slice(start, end) for start, end in zip(self._starts.tolist(), ends.tolist(), strict=True)]
         self._flags = frozenset(field.name for field in self.fields if field.kind == "flag")
+        self._by_id = sorted(range(len(ranks)), key=lambda at: self.rules[at].id)
         self._worst_first = sorted(range(len(ranks)), key=lambda at: (-ranks[at], self.rules[at].id))
 
     @property
@@ -141,13 +142,13 @@ class RuleSet:
         numbers, codes = self._compiled.one(facts)
         met = self._compiled.met(numbers, codes)
         untold = self._compiled.missing(numbers, codes) & ~met
-        fires = np.logical_and.reduceat(met, self._starts)[:, 0]
-        may_fire = np.logical_and.reduceat(met | untold, self._starts)[:, 0]
+        fires = np.logical_and.reduceat(met, self._starts)[:, 0].tolist()
+        may_fire = np.logical_and.reduceat(met | untold, self._starts)[:, 0].tolist()
         values = self._values(facts, numbers[:, 0].tolist())
         outcomes = np.where(untold[:, 0], None, met[:, 0]).tolist()  # type: ignore[call-overload]
         return Verdict(
             fired=tuple(self._fired(self.rules[at], values) for at in self._worst_first if fires[at]),
-            undecided=tuple(sorted(self.rules[at].id for at in np.flatnonzero(may_fire & ~fires))),
+            undecided=tuple(self.rules[at].id for at in self._by_id if may_fire[at] and not fires[at]),
             values=values,
             trace=tuple(tuple(outcomes[part]) for part in self._parts),
             rules=self.identity,

@@ -4,7 +4,7 @@
 `id`                           letters, a hyphen, digits: `INQ-004`; the versions of a rule share it
 `version`                      1, 2, ...
 `owner`                        the role that answers for it: `fraud_risk`, not a person
-`effective_from`, `_to`        first and last day in force, `2026-01-31`; no last day: it stays in force
+`effective_from`, `_to`        first and last day in force, `2026-01-31` or `2026/1/31`; no last day: it stays in force
 `severity`                     `decline`, `refer` or `flag`
 `products`                     `*` for all, or names with commas between
 `if_1`, `if_2`, ...            conditions that must all be met (`conditions.py`); at least one
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -35,7 +36,9 @@ _ID = re.compile(r"[A-Z]{2,8}-\d{1,6}")
 _ROLE = re.compile(r"[a-z][a-z_]{1,40}")
 _LONGEST = 300
 _LARGEST_FILE = 5_000_000
+_LARGEST_UNPACKED = 100_000_000
 _MOST_ROWS = 10_000
+_MOST_COLUMNS = 50
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,12 @@ def _xlsx(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The first sheet."""
     import openpyxl
 
+    with zipfile.ZipFile(path) as parts:
+        if sum(part.file_size for part in parts.infolist()) > _LARGEST_UNPACKED:
+            raise ValueError(f"unpacked it is larger than {_LARGEST_UNPACKED:,} bytes; split it")
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
-        for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1):
+        for number, cells in enumerate(book.worksheets[0].iter_rows(max_col=_MOST_COLUMNS, values_only=True), start=1):
             _bounded(number)
             yield number, [_written(cell) for cell in cells]
     finally:
@@ -157,12 +163,13 @@ def _rule(cells: Mapping[str, str], path: Path, number: int, faults: list[tuple[
         return cells[column]
 
     severities = get_args(Severity)
+    first, last = _days(cells, faults)
     return Rule(
         id=checked("id", bool(_ID.fullmatch(cells["id"])), "write it as letters, a hyphen and digits: INQ-004"),
         version=_version(cells, faults),
         owner=checked("owner", bool(_ROLE.fullmatch(cells["owner"])), "name a role in small letters: credit_risk"),
-        effective_from=_day(cells, "effective_from", faults) or date.min,
-        effective_to=_last_day(cells, faults),
+        effective_from=first,
+        effective_to=last,
         severity=checked("severity", cells["severity"] in severities, f"write one of {', '.join(severities)}"),  # type: ignore[arg-type]
         conditions=(*_products(cells, faults), *_conditions(cells, faults)),
         en=checked("text_en", len(cells["text_en"]) <= _LONGEST, f"it is longer than {_LONGEST} characters"),
@@ -180,21 +187,19 @@ def _version(cells: Mapping[str, str], faults: list[tuple[str, str]]) -> int:
     return int(text)
 
 
-def _day(cells: Mapping[str, str], column: str, faults: list[tuple[str, str]]) -> date | None:
-    try:
-        return date.fromisoformat(cells[column])
-    except ValueError:
-        faults.append((column, f"{cells[column]!r} is no date; write it as 2026-01-31"))
-        return None
-
-
-def _last_day(cells: Mapping[str, str], faults: list[tuple[str, str]]) -> date | None:
-    if not cells["effective_to"]:
-        return None
-    last = _day(cells, "effective_to", faults)
-    if last and last.isoformat() < cells["effective_from"]:
-        faults.append(("effective_to", f"{last} is before effective_from, {cells['effective_from']}"))
-    return last
+def _days(cells: Mapping[str, str], faults: list[tuple[str, str]]) -> tuple[date, date | None]:
+    """First and last day in force; a spreadsheet may write them with slashes."""
+    days: dict[str, date] = {}
+    for column in ("effective_from", "effective_to"):
+        if cells[column] or column == "effective_from":
+            try:
+                days[column] = datetime.strptime(cells[column].replace("/", "-"), "%Y-%m-%d").date()
+            except ValueError:
+                faults.append((column, f"{cells[column]!r} is no date; write it as 2026-01-31"))
+    first, last = days.get("effective_from", date.min), days.get("effective_to")
+    if last is not None and last < first:
+        faults.append(("effective_to", f"{last} is before effective_from, {first}"))
+    return first, last
 
 
 def _products(cells: Mapping[str, str], faults: list[tuple[str, str]]) -> list[Condition]:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import zipfile
 from datetime import date
 from pathlib import Path
 
 import openpyxl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data_contracts.errors import DeclarationError
 from policy.rules import RuleBook
+from policy.rules.conditions import parse
 
 HEADER = "id,version,owner,effective_from,effective_to,severity,products,if_1,if_2,text_en,text_zh"
 RIGHT = "TST-001,1,credit_risk,2021-01-01,,decline,*,age_years < 18,,Too young,未成年"
@@ -35,6 +39,7 @@ def faults(folder: Path) -> list[str]:
         ("version", "one", "'one' is no version; write 1, 2, ..."),
         ("owner", "Zhang San", "name a role in small letters: credit_risk"),
         ("effective_from", "1/1/2021", "'1/1/2021' is no date; write it as 2026-01-31"),
+        ("effective_from", "20210101", "'20210101' is no date; write it as 2026-01-31"),
         ("effective_to", "2021-02-30", "'2021-02-30' is no date; write it as 2026-01-31"),
         ("effective_to", "2020-12-31", "2020-12-31 is before effective_from, 2021-01-01"),
         ("severity", "reject", "write one of flag, refer, decline"),
@@ -98,6 +103,11 @@ def test_versions_of_a_rule_may_not_be_in_force_on_the_same_day(tmp_path):
         book.on(date(2020, 12, 31))
 
 
+def test_days_may_be_written_as_a_spreadsheet_does(tmp_path):
+    book = RuleBook.load(written(tmp_path, RIGHT.replace("2021-01-01,", "2021/1/5,2021/1/10")))
+    assert (book.rules[0].effective_from, book.rules[0].effective_to) == (date(2021, 1, 5), date(2021, 1, 10))
+
+
 def test_an_id_may_have_a_version_only_once(tmp_path):
     assert faults(written(tmp_path, RIGHT, RIGHT.replace("decline", "refer"))) == [
         "tests.csv, row 3, column id: TST-001 has a version 1 already (tests.csv, row 2)"
@@ -147,6 +157,35 @@ def test_a_spreadsheet_is_read_as_a_csv_is(tmp_path):
 def test_a_file_that_is_no_spreadsheet_is_told(tmp_path):
     (tmp_path / "tests.xlsx").write_bytes(b"no spreadsheet")
     assert faults(tmp_path) == ["tests.xlsx: it cannot be read (File is not a zip file)"]
+
+
+def test_a_spreadsheet_that_unpacks_to_more_than_it_should_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "tests.xlsx", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/sharedStrings.xml", b" " * 100_000_001)
+    (told,) = faults(tmp_path)
+    assert told == "tests.xlsx: it cannot be read (unpacked it is larger than 100,000,000 bytes; split it)"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    cell=st.text(max_size=60)
+    | st.from_regex(r"(age_years|product|pd|application_owns_home) ?[\x20-\x7e]{0,20}", fullmatch=True)
+)
+def test_whatever_stands_in_a_cell_is_a_condition_or_told(cell):
+    try:
+        condition = parse(cell)
+    except ValueError:
+        return  # any other exception fails the test
+    assert parse(str(condition)) == condition
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=300) | st.text(max_size=300).map(lambda text: (HEADER + "\n" + text).encode()))
+def test_whatever_stands_in_a_file_is_a_table_or_told(tmp_path, content):
+    for suffix in (".csv", ".xlsx"):
+        (tmp_path / "any").with_suffix(suffix).write_bytes(content)
+    with pytest.raises(DeclarationError, match="nothing was loaded"):
+        RuleBook.load(tmp_path)
 
 
 def test_a_folder_without_tables_is_told(tmp_path):

@@ -29,6 +29,9 @@ def rule(*conditions: str, name: str = "TST-001", severity: str = "refer") -> Ru
         ("tradelines_count 3..5", {"tradelines_count": 5.1}, False),
         ("pd > 5 %", {"pd": 0.051}, True),
         ("pd > 5%", {"pd": 0.05}, False),
+        ("pd \uff1e 5\uff05", {"pd": 0.051}, True),  # as a Chinese keyboard writes it
+        ("tradelines_count \u2265 3", {"tradelines_count": 3}, True),
+        ("product in education\uff0crenovation", {"product": "renovation"}, True),
         ("pd is missing", {}, True),
         ("pd is missing", {"pd": float("nan")}, True),
         ("pd is missing", {"pd": 0.0}, False),
