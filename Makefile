@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+AUDIT ?=
 
 .PHONY: help setup demo check test format lock clean outside
 
@@ -21,7 +22,7 @@ setup: .venv/installed.stamp ## the environment, in .venv
 demo: setup ## the whole way on the simulated lender; DEMO_ARGS="--lender home-credit --source DIR" for real records
 	@$(BIN)/lendwell demo $(DEMO_ARGS)
 
-check: setup ## formatting, lint, types, direction of imports, spelling, lock
+check: setup ## formatting, lint, types, direction of imports, spelling, lock, known vulnerabilities
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "Run: make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
@@ -31,6 +32,7 @@ check: setup ## formatting, lint, types, direction of imports, spelling, lock
 		$(BIN)/nbstripout --verify "$$notebook" || { echo "Run: make format" >&2; exit 1; }; \
 	done
 	@$(BIN)/python .ci/check_lock.py
+	@$(BIN)/python .ci/audit.py $(AUDIT)
 	@echo "All checks passed."
 
 test: setup outside ## all tests, two at a time; PYTEST_ARGS="tests/features -k bureau" for some

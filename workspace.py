@@ -70,6 +70,20 @@ class Home:
         return f"sqlite:///{self.path.resolve() / 'decisions.db'}"
 
     @property
+    def requests(self) -> Path:
+        """Folder of raw requests that are kept."""
+        return self.path / "requests"
+
+    @property
+    def outcomes(self) -> str:
+        """Address of the outcomes: the decision log's PostgreSQL, or a SQLite file of their own."""
+        if self.log_url and self.log_url.startswith("postgres"):
+            return self.log_url
+        self._require_folder()
+        self.path.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.path.resolve() / 'outcomes.db'}"
+
+    @property
     def studies(self) -> str:
         """Address of Optuna's studies."""
         if self.tuning_url:
@@ -138,12 +152,13 @@ def require_file(out: Path) -> None:
             return
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside its place and move it there when it is complete."""
+def write_whole(path: Path, write: Callable[[Path], Any]) -> Any:
+    """Write a file beside its place and move it there when it is complete; returns what `write` returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
-        write(draft)
+        told = write(draft)
         draft.replace(path)
+        return told
     finally:
         draft.unlink(missing_ok=True)

@@ -45,7 +45,13 @@ RequestLogPath = Annotated[
     typer.Option("--request-log", envvar="LENDWELL_REQUEST_LOG", help="Folder of kept requests, if not in --home."),
 ]
 
+KeysPath = Annotated[
+    Path | None,
+    typer.Option("--keys", envvar="LENDWELL_KEYS", help="File of the API keys, if not keys.json in --home."),
+]
+
 HOME = Path(".lendwell")
+KEYS = "keys.json"
 
 
 def home_at(

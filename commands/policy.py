@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands import strategy
 from commands.terminal import DIFFERS, flags, tell
 
 if TYPE_CHECKING:
     from datetime import date
 
 app = typer.Typer(no_args_is_help=True, help="What a lender does with a score: rules in tables, and what follows.")
+app.add_typer(strategy.app)
 
 Rules = Annotated[Path | None, typer.Option("--rules", help="Folder of rule tables, if not Lendwell's own.")]
 On = Annotated[

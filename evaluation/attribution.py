@@ -13,7 +13,7 @@ empty history. The calibrator, a rising map, is carried through by its secant be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import numpy as np
@@ -53,6 +53,8 @@ class Attributions:
     completeness_error : float
         Largest residual of a part's shares, relative to the sum of their sizes, before it was spread over them in
         proportion: of trees the rounding of XGBoost, of the tabular net what its gradients leave out.
+    parts : dict of str to ndarray, shape (n,)
+        Log-odds of each part of the hybrid before weights, and as `blend` of all before the calibrator.
     """
 
     base: float
@@ -61,6 +63,7 @@ class Attributions:
     sources: tuple[str, ...]
     log_odds: Floats
     completeness_error: float
+    parts: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def additivity_error(self) -> float:
@@ -168,8 +171,10 @@ class Explainer:
                 features += weight * split
             elif sequences is not None:
                 events = weight * part.shares(sequences, log_odds[name])
-        base, calibrated, slope = self._calibrated(log_odds)
-        return Attributions(base, features * slope, events * slope, self.sources, calibrated, error)
+        blend = self.model.blended(log_odds)
+        base, calibrated, slope = self._calibrated(blend)
+        parts = {**log_odds, "blend": blend}
+        return Attributions(base, features * slope, events * slope, self.sources, calibrated, error, parts)
 
     def by_month(self, X: Any, sequences: EventSequences, *, orders: int = 16, seed: int = 0) -> Floats:
         """Split the share of each source of events among the months before `as_of`.
@@ -195,12 +200,12 @@ class Explainer:
             raise ValueError("this model has no sequence net, so there are no events to explain")
         log_odds = self.model.parts_log_odds(X, sequences)
         months = part.month_shares(sequences, log_odds["sequence_net"], orders=orders, seed=seed)
-        *_, slope = self._calibrated(log_odds)
+        *_, slope = self._calibrated(self.model.blended(log_odds))
         return months * (self.model.weights_["sequence_net"] * slope)[..., None]
 
-    def _calibrated(self, log_odds: dict[str, Floats]) -> tuple[float, Floats, Floats]:
+    def _calibrated(self, raw: Floats) -> tuple[float, Floats, Floats]:
         """Calibrated base and log-odds, and the mean slope of the calibrator between them, shape (n, 1)."""
-        calibrator, raw = self.model.calibrator_, self.model.blended(log_odds)
+        calibrator = self.model.calibrator_
         calibrated, moved = calibrator(raw), raw - self._base
         around = calibrator(np.array([self._base - 1e-3, self._base, self._base + 1e-3]))
         near = np.abs(moved) < _NEAR

@@ -48,9 +48,7 @@ def judge(asked: Asked, tables: RateTables, strategy: dict[str, Floats]) -> Judg
     offered = asked.product >= 0
     known = replace(asked, product=np.where(offered, asked.product, 0))  # the rest is not told of what is not offered
     product, bounds = known.product, tables.bounds
-    place = (known.term - bounds["term_least"][product]) / bounds["term_step"][product]
-    fits = (place == np.floor(place)) & (known.term <= bounds["term_most"][product]) & (place >= 0)
-    term = np.where(fits, place, 0.0).astype(np.int64)
+    term, fits = term_places(known, tables)
     priced = price(known, term, tables, strategy)
     limited = limit(known, priced, term, tables, strategy)
     least, width = bounds["amount_least"][product], bounds["amount_step"][product]
@@ -84,6 +82,14 @@ def judge(asked: Asked, tables: RateTables, strategy: dict[str, Floats]) -> Judg
     outcome = np.where(bits & DECLINES, 2, np.where(bits & REFERS, 1, 0))
     nothing = ~offered | small | incomplete | ~fits | unscored | (known.amount < least)
     return Judgement(bits, outcome, np.where(nothing, 0.0, amount).astype(np.int64), priced, limited)
+
+
+def term_places(asked: Asked, tables: RateTables) -> tuple[Ints, Flags]:
+    """Place of each term among its product's, 0 where it is none of them, and whether it is one."""
+    bounds, product = tables.bounds, asked.product
+    place = (asked.term - bounds["term_least"][product]) / bounds["term_step"][product]
+    fits = (place == np.floor(place)) & (asked.term <= bounds["term_most"][product]) & (place >= 0)
+    return np.where(fits, place, 0.0).astype(np.int64), fits
 
 
 def _packed(found: dict[str, Flags], offered: Flags) -> Ints:

@@ -60,10 +60,9 @@ def price(asked: Asked, term: Ints, tables: RateTables, strategy: dict[str, Floa
         From `strategy_arrays`.
     """
     product, bounds = asked.product, tables.bounds
-    own = strategy["life_years"][product]
-    life = np.where(np.isnan(own), tables.life[tables.life_first[product] + term], own)
+    life = years_out(product, term, tables, strategy)
     loss = asked.pd * strategy["lgd"][product]
-    costs = strategy["funding_rate"][product] + strategy["operating_rate"][product]
+    costs = _costs(product, strategy)
     earned = strategy["margin_rate"][product] + loss / life
     with np.errstate(divide="ignore"):  # a certain default has no price: infinite
         needed = costs + earned / (1 - asked.pd)
@@ -76,3 +75,20 @@ def price(asked: Asked, term: Ints, tables: RateTables, strategy: dict[str, Floa
     year = ppm * a_year / PPM
     profit = life * (year - costs) * (1 - asked.pd) - loss
     return Price(needed, step.astype(np.int64), ppm.astype(np.int64), year, profit, profit < 0)
+
+
+def earned_if_repaid(
+    product: Ints, term: Ints, year: Floats, tables: RateTables, strategy: dict[str, Floats]
+) -> Floats:
+    """What a loan at a rate a year earns of its amount over its life, after funding and operation, if it is repaid."""
+    return years_out(product, term, tables, strategy) * (year - _costs(product, strategy))
+
+
+def years_out(product: Ints, term: Ints, tables: RateTables, strategy: dict[str, Floats]) -> Floats:
+    """Years for which the amount is out; `term` is its place among the product's terms."""
+    own = strategy["life_years"][product]
+    return np.where(np.isnan(own), tables.life[tables.life_first[product] + term], own)
+
+
+def _costs(product: Ints, strategy: dict[str, Floats]) -> Floats:
+    return strategy["funding_rate"][product] + strategy["operating_rate"][product]

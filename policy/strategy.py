@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from data_contracts.errors import DeclarationError
 from policy.products import Products, field_faults
 
-_LIMIT = (
+LIMIT = (
     "expected_loss_most", "burden_most", "income_months_most", "exposure_most", "unstated_income_most", "least_share"
 )  # fmt: skip
-_PRICE = ("funding_rate", "operating_rate", "margin_rate", "life_years")
+PRICE = ("funding_rate", "operating_rate", "margin_rate", "life_years")
 
 
 class _Section(BaseModel):
@@ -81,7 +81,7 @@ class Strategy(_Section):
         split: dict[str, dict[str, Any]] = {"cut_offs": {}, "limit": {}, "price": {}}
         for name, values in declared.items():
             for key, value in values.items():
-                part = "limit" if key in _LIMIT else "price" if key in _PRICE else "cut_offs"
+                part = "limit" if key in LIMIT else "price" if key in PRICE else "cut_offs"
                 split[part][f"{name}.{key}"] = value
                 if key == "lgd":  # it is in both: what is lost, and what the loss costs
                     split["limit"][f"{name}.{key}"] = split["price"][f"{name}.{key}"] = value
@@ -96,6 +96,26 @@ class Strategy(_Section):
             )
         declared["products"][product] |= values
         return _checked(declared, self.name)
+
+
+def write_strategy(strategy: Strategy, remark: str = "") -> str:
+    """A strategy as the TOML that `read_strategy` reads, with a remark above it.
+
+    Examples
+    --------
+    >>> base = read_strategy()
+    >>> written = tomllib.loads(write_strategy(base, "as it came"))
+    >>> Strategy(**{"name": written.pop("name"), "version": written.pop("version")}, products=written) == base
+    True
+    """
+    lines = [
+        *(f"# {line}" for line in remark.splitlines()),
+        f'name = "{strategy.name}"',
+        f"version = {json.dumps(strategy.version)}",
+    ]
+    for name, product in strategy.products.items():
+        lines += ["", f"[{name}]", *(f"{key} = {value!r}" for key, value in product if value is not None)]
+    return "\n".join(lines) + "\n"
 
 
 def read_strategy(path: Path | None = None, products: Products | None = None) -> Strategy:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
@@ -158,8 +158,8 @@ class Decider:
             self._models = {bundle.identity: model_identities(bundle)}
         return self._models[bundle.identity]
 
-    def entry(self, scorer: Scorer, scored: Scored, decision: Decision) -> Logged:
-        """A decision as the log keeps it, under an id of its own."""
+    def entry(self, scorer: Scorer, scored: Scored, decision: Decision, about: Sequence[Warned] = ()) -> Logged:
+        """A decision as the log keeps it, under an id of its own; `about` is said of where the request came from."""
         decision_id, request_id = new_decision_id(), uuid.uuid4().hex
         return Logged(
             kind=DECISION,
@@ -172,6 +172,7 @@ class Decider:
             bundle_identity=scorer.bundle_name.identity,
             feature_set_identity=scorer.feature_set_name.identity,
             features=scored.features,
+            parts=scored.parts,
             log_odds=scored.log_odds,
             pd=scored.pd,
             score=scored.score,
@@ -184,7 +185,7 @@ class Decider:
                 "score": scored.score,
                 "bundle": scorer.bundle_name.model_dump(),
                 "feature_set": scorer.feature_set_name.model_dump(),
-                "warnings": [warning.model_dump() for warning in scored.warnings],
+                "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],
             },
         )
 

@@ -46,9 +46,10 @@ from serving.log_entries import (
 )
 from serving.log_reading import Wanted, feature_matrix, frame
 
-__all__ = ["MOST_AT_ONCE", "Decision", "DecisionLog", "feature_matrix", "new_decision_id"]
+__all__ = ["LOST_HEAD", "MOST_AT_ONCE", "Decision", "DecisionLog", "feature_matrix", "new_decision_id"]
 
 MOST_AT_ONCE = 1000
+LOST_HEAD = "The decision log has lost its head (table log_head); restore the database's backup."
 _PATIENCE_SECONDS = 10.0
 _SHARED = (sa.exc.OperationalError, sa.exc.InterfaceError, ServiceError)
 
@@ -82,7 +83,9 @@ class DecisionLog:
         self._group: GroupCommit[Row, Row | None] = GroupCommit(self._write, MOST_AT_ONCE, _PATIENCE_SECONDS, _SHARED)
 
     @classmethod
-    def open(cls, url: str, *, key: str | None = None, key_file: Path | None = None) -> DecisionLog:
+    def open(
+        cls, url: str, *, key: str | None = None, key_file: Path | None = None, create: bool = True
+    ) -> DecisionLog:
         """Open a log, create it where there is none, and bring its tables up to date.
 
         Parameters
@@ -93,6 +96,8 @@ class DecisionLog:
             Key of the hashes; else the environment's `LENDWELL_LOG_KEY`; else the content of `key_file`.
         key_file : Path, optional
             Made with mode 0600 where it does not exist; beside the SQLite file by default.
+        create : bool, default True
+            False for who reads: a SQLite file that is not there is told, not made.
 
         Raises
         ------
@@ -100,8 +105,8 @@ class DecisionLog:
             Where the database cannot be reached, the key is missing or another, or a newer Lendwell wrote the log.
         """
         address = address_of(url)
+        engine = engine_of(address, create=create)
         secret = key or os.environ.get(KEY_VARIABLE) or key_of(address, key_file)
-        engine = engine_of(address)
         log = cls(engine, secret.encode())
         try:
             with reaching(address):
@@ -161,35 +166,36 @@ class DecisionLog:
         """Write what is new; the first answer's row for each that is a retry, None for each that is not."""
         keys = [row["request_key"] for row in rows if row["request_key"]]
         answers: list[Row | None] = []
-        fresh: list[Row] = []
         with writing(self.engine) as connection:
             head = self.head(connection, lock=True)
             known = {row["request_key"]: dict(row) for row in connection.execute(_FIRST, {"keys": keys}).mappings()}
+            fresh: dict[str, Row] = {}
             for row in rows:
-                first = known.get(row["request_key"])
+                first = known.get(row["request_key"]) or fresh.get(row["request_key"])
                 answers.append(first)
                 if first is None:
-                    linked = {**row, "position": head["position"] + 1, "previous_mac": head["mac"]}
-                    linked["mac"] = self.chain.mac(linked)
-                    head |= {"position": linked["position"], "mac": linked["mac"]}
-                    fresh.append(linked)
-                    if row["request_key"]:
-                        known[row["request_key"]] = linked
-            if fresh:
-                connection.execute(_INSERT, fresh)
-                self.move_head(connection, head)
+                    fresh[row["request_key"] or row["decision_id"]] = row
+            self.extend(connection, head, list(fresh.values()))
         return answers
+
+    def extend(self, connection: sa.Connection, head: Mapping[str, Any], rows: Sequence[Row]) -> None:
+        """Link rows to the head and write both, within the transaction that holds the head."""
+        position, mac = head["position"], head["mac"]
+        for row in rows:
+            position += 1
+            row |= {"position": position, "previous_mac": mac}
+            mac = row["mac"] = self.chain.mac(row)
+        if rows:
+            moved = {**head, "position": position, "mac": mac}
+            connection.execute(_INSERT, rows)
+            connection.execute(_MOVE_HEAD, {**moved, "seal": self.chain.seal(moved)})
 
     def head(self, connection: sa.Connection, *, lock: bool = False) -> Row:
         """Which entry is the last and which the last that was pruned; with `lock` nobody else appends meanwhile."""
         found = connection.execute(_LOCKED_HEAD if lock else _HEAD).mappings().first()
         if found is None:
-            raise ServiceError("The decision log has lost its head (table log_head); restore the database's backup.")
+            raise ServiceError(LOST_HEAD)
         return dict(found)
-
-    def move_head(self, connection: sa.Connection, head: Mapping[str, Any]) -> None:
-        """Write the head within the transaction that appended."""
-        connection.execute(_MOVE_HEAD, {**head, "seal": self.chain.seal(head)})
 
     def get(self, decision_id: str) -> tuple[Decision, str]:
         """Return a decision and its request as JSON text; `ServiceError` where the log has no such decision."""

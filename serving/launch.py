@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -17,14 +17,17 @@ from typing import IO
 import httpx
 
 from data_contracts.errors import ServiceError
+from serving.access import Access
 
 _ROOMS = Path(__file__).resolve().parent.parent
+_BENTOML = [sys.executable, "-m", "bentoml", "serve"]
 _SERVICE = "serving.service:ScoringService"
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 30.0  # for requests under way
+_LOOK_SECONDS = 0.5
 
 
 def serve(
-    bundle_path: Path,
+    who: Path,
     log_url: str,
     host: str = "127.0.0.1",
     port: int = 3000,
@@ -33,37 +36,54 @@ def serve(
     home: Path | None = None,
     request_log: Path | None = None,
     request_sample: float = 0.0,
+    access: Access | None = None,
+    snapshot: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> int:
-    """Serve a bundle until the process is interrupted; returns the service's exit code.
+    """Serve until the process is interrupted; returns the service's exit code.
 
     Parameters
     ----------
-    bundle_path : Path
-        Folder of the bundle; it is verified first.
+    who : Path
+        Folder of a bundle, which is verified first; or the roster of a `serving.follow.Follower`.
     log_url : str
         Address of the decision log; it is opened first.
     host, port : str, int
         An IP address of this machine and a port.
     version : str, optional
-        The registry's version or alias of the bundle, repeated in each answer.
+        The registry's version or alias of the bundle, repeated in each answer; a roster has its own.
     home : Path, optional
         Where BentoML may write; a temporary folder by default.
     request_log : Path, optional
         Folder where raw requests are kept, see `serving.request_log`.
     request_sample : float, default 0
         Share of requests that is kept there.
+    access : Access, optional
+        API keys and certificate; without it this machine is answered, without keys.
+    snapshot : Path, optional
+        Records of customers who are asked for by their id alone, see `serving.snapshot`.
+    meanwhile : callable, optional
+        Called twice a second while the service runs: `Follower.look`.
 
     Raises
     ------
     BundleError
         The bundle is incomplete or changed.
+    SourceError
+        There is no such snapshot.
     ServiceError
         The port is in use, the decision log cannot be opened, or requests cannot be kept as asked.
     """
     keep = (request_log, request_sample)
-    with _started(bundle_path, log_url, host, port, version=version, home=home, keep=keep, output=None) as process:
+    with _started(
+        who, log_url, host, port, version=version, home=home, keep=keep, snapshot=snapshot, access=access, output=None
+    ) as process:
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
+            while meanwhile is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    return process.wait(_LOOK_SECONDS)
+                meanwhile()
             return process.wait()
         except KeyboardInterrupt:
             return 0
@@ -73,7 +93,7 @@ def serve(
 
 @contextmanager
 def running_service(
-    bundle_path: Path,
+    who: Path,
     log_url: str,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -82,16 +102,21 @@ def running_service(
     home: Path | None = None,
     request_log: Path | None = None,
     request_sample: float = 0.0,
+    snapshot: Path | None = None,
+    access: Access | None = None,
+    output: Path | None = None,
     ready_seconds: float = 60.0,
 ) -> Iterator[str]:
     """A service that is ready to answer for as long as the block lasts; yields its base URL.
 
     Parameters
     ----------
-    bundle_path, log_url, host, version, home, request_log, request_sample
+    who, log_url, host, version, home, request_log, request_sample, snapshot, access
         As in `serve`.
     port : int, optional
         A free one by default.
+    output : Path, optional
+        File that keeps what the service says.
     ready_seconds : float, default 60
         How long the start may take.
 
@@ -102,20 +127,31 @@ def running_service(
     ServiceError
         The port is in use, the decision log cannot be opened, or the service does not get ready in time.
     """
-    chosen = _free_port(host) if port is None else port
+    chosen = free_port(host) if port is None else port
     keep = (request_log, request_sample)
     with (
-        tempfile.TemporaryFile() as output,
-        _started(bundle_path, log_url, host, chosen, version=version, home=home, keep=keep, output=output) as process,
+        output.open("w+b") if output else tempfile.TemporaryFile() as said,
+        _started(
+            who,
+            log_url,
+            host,
+            chosen,
+            version=version,
+            home=home,
+            keep=keep,
+            snapshot=snapshot,
+            access=access,
+            output=said,
+        ) as process,
     ):
-        base_url = f"http://{host}:{chosen}"
-        _await_ready(process, base_url, ready_seconds, output)
+        base_url = f"{access.scheme if access else 'http'}://{host}:{chosen}"
+        _await_ready(process, base_url, ready_seconds, said)
         yield base_url
 
 
 @contextmanager
 def _started(
-    bundle_path: Path,
+    who: Path,
     log_url: str,
     host: str,
     port: int,
@@ -123,17 +159,25 @@ def _started(
     version: str | None,
     home: Path | None,
     keep: tuple[Path | None, float],
+    access: Access | None,
+    snapshot: Path | None,
     output: IO[bytes] | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
     from policy.declared import declared
     from serving.decision_log import DecisionLog
     from serving.request_log import open_request_log
+    from serving.snapshot import Snapshot
     from training.manifest import verify
 
+    access = access or Access()
+    access.check(host)
     require_free(host, port)
-    verify(bundle_path)
     declared()
+    if not who.is_file():  # the bundles of a roster were verified when they were fetched
+        verify(who)
+    if snapshot is not None:
+        Snapshot(snapshot).close()
     request_log, request_sample = keep
     with DecisionLog.open(log_url) as log:
         open_request_log(request_log, request_sample, log.pseudonym)
@@ -141,19 +185,21 @@ def _started(
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lendwell-bentoml-")))
         environment = {
             **os.environ,
+            **access.environment,
             "BENTOML_HOME": str(folder.absolute()),
             "BENTOML_DO_NOT_TRACK": "True",
-            "LENDWELL_BUNDLE": str(bundle_path.absolute()),
+            "LENDWELL_ROSTER" if who.is_file() else "LENDWELL_BUNDLE": str(who.absolute()),
             "LENDWELL_CHECKED": "yes",
             "LENDWELL_LOG_URL": log_url,
             "LENDWELL_REQUEST_LOG": "" if request_log is None else str(request_log.absolute()),
             "LENDWELL_REQUEST_SAMPLE": repr(request_sample),
+            "LENDWELL_SNAPSHOT": "" if snapshot is None else str(snapshot.absolute()),
             "LENDWELL_VERSION": version or "",
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOMS), os.environ.get("PYTHONPATH")])),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", _SERVICE, "--host", host, "--port", str(port)],
+            [*_BENTOML, _SERVICE, "--host", host, "--port", str(port), *access.options],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -178,7 +224,8 @@ def require_free(host: str, port: int) -> None:
             ) from None
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """A port of an address of this machine at which nothing listens now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -186,7 +233,8 @@ def _free_port(host: str) -> int:
 
 def _await_ready(process: subprocess.Popen[bytes], base_url: str, seconds: float, output: IO[bytes]) -> None:
     deadline = time.monotonic() + seconds
-    with httpx.Client(base_url=base_url, timeout=2.0, trust_env=False) as client:
+    # whose certificate it is does not matter: it is the process that was started here
+    with httpx.Client(base_url=base_url, timeout=2.0, trust_env=False, verify=False) as client:  # noqa: S501
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise ServiceError(f"The service ended while it started: {_last_words(output)}")

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
@@ -22,7 +23,7 @@ KEY_VARIABLE = "LENDWELL_LOG_KEY"
 _LOCK_NUMBER = 20_250_301  # names the log's migrations among PostgreSQL's advisory locks
 _MIGRATING = threading.Lock()  # Alembic keeps its context in a module, so one thread at a time
 _PATIENCE_SECONDS = 5
-_INODE = "inode"
+_INODES: WeakKeyDictionary[sa.Engine, int | None] = WeakKeyDictionary()  # of the files that engines were made for
 # a commit is on disk before it is acknowledged, whatever the server's default; who waits for the head gives up in time
 _POSTGRESQL = {
     "connect_timeout": _PATIENCE_SECONDS,
@@ -48,24 +49,32 @@ def address_of(url: str) -> sa.URL:
     return address
 
 
-def engine_of(address: sa.URL) -> sa.Engine:
-    """Connections whose commits survive the loss of power. A SQLite file is made where there is none, for its owner."""
+def engine_of(address: sa.URL, *, create: bool = True) -> sa.Engine:
+    """Connections whose commits survive the loss of power.
+
+    A SQLite file is made for its owner only where there is none; `ServiceError` without `create`.
+    """
     if address.drivername != "sqlite":
         return sa.create_engine(address, pool_pre_ping=True, connect_args=_POSTGRESQL)
     path = Path(address.database or "").absolute()
+    if not create and not path.is_file():
+        raise ServiceError(f"There is no decision log {path}. Name it with --home or --log-url.")
     with suppress(OSError):  # told at the first connection
         os.close(os.open(path, os.O_CREAT, 0o600))
+    inode = _inode(path)
 
     def connect() -> sqlite3.Connection:
-        # a file that went away is not begun anew behind the back of whoever moved it
+        # a file that went away is not begun anew behind the back of whoever moved it, nor is another one written into
+        if inode is not None and _inode(path) != inode:
+            raise sqlite3.OperationalError("its file was moved away or replaced")
         place = f"file:{quote(str(path))}?mode=rw"
         return sqlite3.connect(place, uri=True, timeout=_PATIENCE_SECONDS, check_same_thread=False)
 
     engine = sa.create_engine(address, creator=connect)
+    _INODES[engine] = inode
 
     @sa.event.listens_for(engine, "connect")
-    def _durable(connection: Any, record: Any) -> None:
-        record.info[_INODE] = path.stat().st_ino
+    def _durable(connection: Any, _: Any) -> None:
         for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, None):  # SQLite does not wait by itself for this change
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -91,14 +100,17 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 def require_in_place(connection: sa.Connection) -> None:
     """`ServiceError` where the SQLite file was moved away or replaced: what is written now, nobody would find."""
-    if connection.dialect.name != "sqlite":
-        return
-    path = Path(connection.engine.url.database or "")
-    with suppress(FileNotFoundError):
-        if path.stat().st_ino == connection.info[_INODE]:
-            return
-    connection.invalidate()
-    raise ServiceError(f"The decision log {path} was moved away or replaced while it was in use. Put it back.")
+    if connection.dialect.name == "sqlite":
+        path = Path(connection.engine.url.database or "").absolute()
+        if _inode(path) != _INODES.get(connection.engine):
+            raise ServiceError(f"The decision log {path} was moved away or replaced while it was in use. Put it back.")
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 @contextmanager
@@ -106,7 +118,7 @@ def reaching(address: sa.URL) -> Iterator[None]:
     """Tell a fault of the database as such, with its address and without its password."""
     try:
         yield
-    except (sa.exc.SQLAlchemyError, sqlite3.Error, FileNotFoundError) as fault:
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as fault:
         # the cause only: SQLAlchemy's own text repeats the row, and with it the request
         cause = str(getattr(fault, "orig", None) or type(fault).__name__).strip().splitlines()[0]
         raise ServiceError(

@@ -61,6 +61,7 @@ DECISIONS = sa.Table(
     sa.Column("previous_mac", sa.String),
     sa.Column("mac", sa.String),
 )
+COLUMNS = tuple(str(column.name) for column in DECISIONS.columns)  # plain text, not SQLAlchemy's own
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class Chain:
 
         What is null is left out, so that a column that comes later changes no earlier entry.
         """
-        told = [(name, row[name]) for name in sorted(row) if name != "mac" and row[name] is not None]
+        told = [(str(name), row[name]) for name in sorted(row) if name != "mac" and row[name] is not None]
         plain = [(name, True if name == "request" else value) for name, value in told]
         return hmac.digest(self._key, msgspec.json.encode(plain), "sha256").hex()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from data_contracts.errors import ServiceError
 from serving.log_database import reaching
-from serving.log_entries import DECISIONS, features_of, text_of
+from serving.log_entries import COLUMNS, DECISIONS, features_of, text_of
 
 _PAGE = 500
 
@@ -31,17 +31,20 @@ class Wanted:
         Identity of the bundle that answered.
     kind : str, optional
         `score`, `shadow` or another; by default every entry, also what tells of pruning.
+    after : int, default 0
+        Only entries of a later position.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     bundle: str | None = None
     kind: str | None = None
+    after: int = 0
 
     @property
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """As the database is asked."""
-        found: list[sa.ColumnElement[bool]] = []
+        found = [DECISIONS.c.position > self.after]
         if self.since is not None:
             found.append(DECISIONS.c.decided_at >= self.since)
         if self.until is not None:
@@ -60,8 +63,8 @@ def count(engine: sa.Engine, wanted: Wanted) -> int:
         return int(connection.execute(asked).scalar_one())
 
 
-def rows(engine: sa.Engine, wanted: Wanted, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Entries in the order in which they were written, read page by page, so that none is held for long.
+def pages(engine: sa.Engine, wanted: Wanted, columns: Sequence[str] | None = None) -> Iterator[list[dict[str, Any]]]:
+    """Entries in the order in which they were written, some hundred at a time, so that no transaction lasts.
 
     Parameters
     ----------
@@ -70,21 +73,34 @@ def rows(engine: sa.Engine, wanted: Wanted, columns: Sequence[str] | None = None
     columns : sequence of str, optional
         All by default; `position` is there always.
     """
-    chosen = [DECISIONS.c[name] for name in dict.fromkeys(("position", *(columns or DECISIONS.c.keys())))]
-    asked = sa.select(*chosen).where(*wanted.conditions).order_by(DECISIONS.c.position).limit(_PAGE)
-    last = 0
+    names = list(dict.fromkeys(("position", *(columns or COLUMNS))))
+    asked = (
+        sa.select(*(DECISIONS.c[name] for name in names))
+        .where(*wanted.conditions)
+        .order_by(DECISIONS.c.position)
+        .limit(_PAGE)
+    )
+    last = wanted.after
     while True:
         with reaching(engine.url), engine.connect() as connection:
-            page = connection.execute(asked.where(DECISIONS.c.position > last)).mappings().all()
-        yield from map(dict, page)
+            found = connection.execute(asked.where(DECISIONS.c.position > last)).all()
+        page = [dict(zip(names, row, strict=True)) for row in found]
+        if page:
+            yield page
         if len(page) < _PAGE:
             return
         last = page[-1]["position"]
 
 
+def rows(engine: sa.Engine, wanted: Wanted, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The entries of `pages` one by one."""
+    for page in pages(engine, wanted, columns):
+        yield from page
+
+
 def frame(engine: sa.Engine, wanted: Wanted, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Entries as a frame; `features` holds arrays, `response` and `parts` dicts, `request` JSON text."""
-    names = list(columns or DECISIONS.c.keys())
+    names = list(columns or COLUMNS)
     found = [{name: _read(name, row[name]) for name in names} for row in rows(engine, wanted, names)]
     made = pd.DataFrame(found, columns=names)
     for name in _READ.keys() & set(names):
@@ -94,7 +110,12 @@ def frame(engine: sa.Engine, wanted: Wanted, columns: Sequence[str] | None = Non
     return made
 
 
-_READ = {"features": features_of, "request": text_of, "response": msgspec.json.decode, "parts": msgspec.json.decode}
+_READ: dict[str, Callable[[Any], Any]] = {
+    "features": features_of,
+    "request": text_of,
+    "response": msgspec.json.decode,
+    "parts": msgspec.json.decode,
+}
 
 
 def _read(name: str, value: Any) -> Any:

@@ -25,6 +25,7 @@ from training.experiment import Experiment, Split, Target
 from training.hybrid import HybridClassifier
 from training.inputs import Inputs
 from training.reference import Reference
+from training.reference_rows import ReferenceRows
 from training.rejects import calibrate_on_granted, learnt_rows, refused_applications
 from training.search_space import check_space
 from training.sequence_net import SequenceNetClassifier
@@ -78,12 +79,13 @@ def prepare(
     seed: int,
     length: int,
     refused: bool = False,
+    inputs: Inputs | None = None,
     progress: Progress | None = None,
 ) -> Rows:
     """Compute features, raw events, target and split of a folder's labelled applications; without a split all test.
 
     `length` is that of the raw events, 0 where nobody reads them. With `refused`, what a model reads of refused
-    applications is kept, too.
+    applications is kept, too. `inputs` of all applications are computed where they are not given.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def prepare(
         Where the target has one class only, over all or on one side of the split, or either side is too small.
     """
     labels = label(folder, target)
-    inputs = Inputs.read(folder, declared, length, progress)
+    inputs = inputs or Inputs.read(folder, declared, length, progress)
     who = folder.read("applications", ["application_id", "customer_id", "applied_at"])
     who = who.set_index("application_id").loc[labels.defaulted.index]
     if split is None:
@@ -237,13 +239,16 @@ def train(
         calibrate_on_granted(hybrid, learnt, seed)
     once = np.arange(learnt.applications)
     features, events = learnt.features.iloc[once], learnt.events.take(once)
+    # Models score what they have learnt from more sharply than anybody new: the reference is out of fold.
+    log_odds = hybrid.oof_log_odds_["calibrated"].to_numpy()[once]
     drawn = np.sort(np.random.default_rng(seed).permutation(len(once))[:BACKGROUND_ROWS])
     return Bundle(
         name=experiment.name,
         decision_point=experiment.decision_point,
         feature_set=declared,
         model=hybrid,
-        reference=Reference.from_frame(features, hybrid.decision_function(features, events)),
+        reference=Reference.from_frame(features, log_odds),
+        reference_rows=ReferenceRows.draw(folder, features, log_odds, seed=seed),
         background_features=features.iloc[drawn].reset_index(drop=True),
         background_sequences=events.take(drawn) if "sequence_net" in hybrid.parts_ else None,
         scale=ScoreScale.of(experiment.scale),

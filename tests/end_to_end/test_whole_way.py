@@ -95,6 +95,11 @@ def test_records_become_a_served_explained_and_monitored_champion(trained: Train
     assert drift["rows"] == 3
     assert "<html" in (trained.folder / "drift" / "drift.html").read_text(encoding="utf-8")
 
+    replayed = start("--json", "replay", "--all", "--home", "home", cwd=trained.folder)
+    assert (replayed.code, replayed.facts["replayed"], replayed.facts["first_differences"]) == (0, 3, []), replayed.err
+    verified = run("--json", "log", "verify", "--home", trained.home)
+    assert (verified.code, verified.facts["whole"], verified.facts["entries"]) == (0, True, 3)
+
 
 def test_a_champion_measured_again_gives_the_same_figures(trained: Trained, tmp_path: Path) -> None:
     told = trained.steps["train"].facts

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from policy.strategy import read_strategy
 from serving.app import create_app
 from serving.decide import Decider, DecideResponse, model_identities
 from serving.decision_log import DecisionLog
+from serving.lineup import Lineup
 from serving.reviews import Review, ReviewQueue
 from serving.scorer import Scorer
 from tests.serving.test_app import NOON, Http
@@ -29,17 +29,6 @@ from training.bundle import Bundle
 
 PATH = "/v1/application/decide"
 BOOK, PRODUCTS = RuleBook.load(), read_products()
-
-
-@pytest.fixture(scope="module")
-def scorer(champion: Any) -> Scorer:
-    return Scorer(Bundle.load(champion.bundle), version="champion")
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[DecisionLog]:
-    with DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", key="a key") as opened:
-        yield opened
 
 
 def decider(**changed: float) -> Decider:
@@ -50,7 +39,8 @@ def decider(**changed: float) -> Decider:
 
 @pytest.fixture
 def http(scorer: Scorer, log: DecisionLog) -> Callable[..., Http]:
-    return lambda **changed: Http(create_app(scorer, log, clock=lambda: NOON, decider=decider(**changed)))
+    lineup = Lineup([scorer])
+    return lambda **changed: Http(create_app(lineup, log, clock=lambda: NOON, decider=decider(**changed)))
 
 
 @pytest.fixture
@@ -132,7 +122,7 @@ def test_what_breaks_the_contract_is_told_as_for_a_score(http: Callable[..., Htt
 
 
 def test_without_a_policy_nothing_is_decided(scorer: Scorer, log: DecisionLog, asked: dict) -> None:
-    assert Http(create_app(scorer, log, clock=lambda: NOON)).post(PATH, json=asked).status_code == 404
+    assert Http(create_app(Lineup([scorer]), log, clock=lambda: NOON)).post(PATH, json=asked).status_code == 404
 
 
 def test_without_the_log_there_is_no_decision(http: Callable[..., Http], log: DecisionLog, asked: dict) -> None:
@@ -249,7 +239,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_of_those_who_decide_at_once_on_postgresql_one_is_kept(postgres: str, scorer: Scorer, asked: dict) -> None:
     with DecisionLog.open(postgres, key="a key") as log:
-        http = Http(create_app(scorer, log, clock=lambda: NOON, decider=decider(**NO_MACHINE)))
+        http = Http(create_app(Lineup([scorer]), log, clock=lambda: NOON, decider=decider(**NO_MACHINE)))
         waiting = http.post(PATH, json=asked).json()["decision_id"]
         queue = ReviewQueue(log)
 

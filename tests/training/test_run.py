@@ -12,6 +12,8 @@ from data_contracts.errors import DeclarationError, TrainingError
 from features.batch import compute
 from training import run
 from training.experiment import Experiment
+from training.reference import Distribution
+from training.reference_rows import MOST_ROWS
 from training.rejects import refused_applications, refused_rows
 from training.run import BACKGROUND_ROWS
 
@@ -93,6 +95,20 @@ def test_it_is_explained_and_watched_against_training_rows_only(tiny):
     assert len(background) == min(BACKGROUND_ROWS, len(train))
     known = {row.tobytes() for row in train.to_numpy()}
     assert all(row.tobytes() in known for row in background.to_numpy())
+
+
+def test_it_carries_training_rows_without_their_names_and_scores_that_nobody_learnt_from(tiny):
+    model, rows, train = tiny.bundle.model, tiny.bundle.reference_rows, tiny.rows.sample.train
+    scores = model.oof_log_odds_["calibrated"].to_numpy()
+    assert tiny.bundle.reference.score == Distribution.of("score", scores)
+    assert len(rows.features) == min(MOST_ROWS, len(train))
+    np.testing.assert_array_equal(rows.log_odds, scores[: len(train)])  # fewer than are drawn at most, so all of them
+    np.testing.assert_array_equal(rows.features, tiny.rows.features.iloc[train])
+    asked = tiny.folder.read("applications").set_index("application_id").loc[tiny.rows.features.index[train]]
+    assert rows.requests["product"].tolist() == asked["product"].tolist()
+    assert rows.requests["amount_requested"].tolist() == (asked["amount_requested"] / 100).tolist()
+    assert list(rows.requests.columns) == ["product", "channel", "amount_requested"]
+    assert rows.features.index.equals(pd.RangeIndex(len(rows.features)))
 
 
 def test_risk_directions_hold_unless_they_are_switched_off(tiny):

@@ -1,0 +1,200 @@
+"""A logged answer computed again from the logged request by the logged bundle: the same bits, or what differs.
+
+The request is logged with hashes for identifiers, which no feature reads. Where the answer differs, each stage is given
+what the log says of the stage before it, so that the stage that is to blame is told apart from those that only follow:
+
+    data -> features -> model (each part, the blend) -> calibrator -> points -> reasons
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ValidationError
+from scipy.special import expit
+
+from data_contracts.errors import ServiceError
+from data_contracts.messages import ScoreRequest, parse_request
+from evaluation.attribution import Attributions, Explainer
+from evaluation.reasons import ReasonWriter
+from features.sequences import EventSequences, from_records
+from serving.log_entries import SCORE, SHADOW, Decision, decision_of, text_of
+from serving.scorer import Scored, Scorer
+from training.bundle import Bundle
+
+Stage = Literal["data", "features", "model", "calibrator", "points", "reasons"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What of a stage differs, as it was logged and as it is now."""
+
+    stage: Stage
+    name: str
+    logged: Any
+    now: Any
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A decision computed again.
+
+    Parameters
+    ----------
+    decision_id : str
+    differences : list of Difference
+        The stage that is to blame first; empty where every bit is the same.
+    """
+
+    decision_id: str
+    differences: list[Difference]
+
+    @property
+    def cause(self) -> str | None:
+        """The first stage that differs; None where none does."""
+        return self.differences[0].stage if self.differences else None
+
+
+class Replayer:
+    """Computes logged decisions of one bundle again.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Loaded and verified.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._scorer = Scorer(bundle)
+
+    def __call__(self, row: Mapping[str, Any]) -> Replayed:
+        """Compute a decision again.
+
+        Parameters
+        ----------
+        row : mapping
+            Of the decision log.
+
+        Raises
+        ------
+        ServiceError
+            Where the decision is not this bundle's, or was taken by more than a bundle.
+        """
+        decision = decision_of(row)
+        if decision.kind not in (SCORE, SHADOW):
+            raise ServiceError(f"Decision {decision.decision_id} is a {decision.kind}: no bundle alone can replay it.")
+        if decision.bundle_identity != self._bundle.identity:
+            raise ServiceError(
+                f"Decision {decision.decision_id} was taken by bundle {decision.bundle_identity[:12]}, not by "
+                f"{self._bundle.identity[:12]}."
+            )
+        return Replayed(decision.decision_id, list(self._differences(decision, row)))
+
+    def _differences(self, decision: Decision, row: Mapping[str, Any]) -> Iterator[Difference]:
+        text = text_of(row["request"])
+        found = hashlib.sha256(text.encode()).hexdigest()
+        if found != row["request_sha256"]:
+            yield Difference("data", "request_sha256", row["request_sha256"], found)
+        try:
+            request = parse_request(text)
+        except ValidationError as fault:
+            yield Difference("data", "contract", "held", f"broken in {fault.error_count()} places")
+            return
+        normal = hashlib.sha256(request.logged_text(str).encode()).hexdigest()
+        if normal != found:
+            yield Difference("data", "normal form", found, normal)
+        now = self._scorer.score(request)
+        if not _same(now.features, decision.features):
+            yield from self._features(decision, now)
+        if _answer(now) != _logged_answer(decision):
+            yield from self._after_features(decision, request)
+
+    def _features(self, decision: Decision, now: Scored) -> Iterator[Difference]:
+        names = self._bundle.feature_set.names
+        if len(decision.features) != len(names):
+            yield Difference("features", "number", len(decision.features), len(names))
+            return
+        for name, logged, value in zip(names, decision.features, now.features, strict=True):
+            if not _same(logged, value):
+                yield Difference("features", name, _plain(logged), _plain(value))
+
+    def _after_features(self, decision: Decision, request: ScoreRequest) -> Iterator[Difference]:
+        """Each later stage on what was logged of the stage before it."""
+        if len(decision.features) != len(self._bundle.feature_set.names):
+            return
+        sequences = self._sequences(request)
+        explained = self._explainer(decision.features.reshape(1, -1), sequences)
+        yield from self._model(decision, explained)
+        logged = decision.log_odds or 0.0
+        pd, score = float(expit(logged)), float(self._bundle.scale.points(logged))
+        if pd != decision.pd:
+            yield Difference("points", "pd", decision.pd, pd)
+        if score != decision.score:
+            yield Difference("points", "score", decision.score, score)
+        yield from self._told(decision, explained, sequences)
+
+    def _model(self, decision: Decision, explained: Attributions) -> Iterator[Difference]:
+        model, logged = self._bundle.model, decision.parts
+        parts = {name: float(values[0]) for name, values in explained.parts.items() if name != "blend"}
+        if not logged:  # of before parts were logged: the model and its calibrator cannot be told apart
+            if float(explained.log_odds[0]) != decision.log_odds:
+                yield Difference("model", "log_odds", decision.log_odds, float(explained.log_odds[0]))
+            return
+        for name in sorted(parts.keys() | logged.keys() - {"blend"}):
+            if parts.get(name) != logged.get(name):
+                yield Difference("model", name, logged.get(name), parts.get(name))
+        known = {name: np.array([logged[name]]) for name in model.parts_ if name in logged}
+        blend = float(model.blended(known)[0]) if len(known) == len(model.parts_) else None
+        if blend != logged["blend"]:
+            yield Difference("model", "blend", logged["blend"], blend)
+        calibrated = float(model.calibrator_(np.array([logged["blend"]]))[0])
+        if calibrated != decision.log_odds:
+            yield Difference("calibrator", "log_odds", decision.log_odds, calibrated)
+
+    def _told(
+        self, decision: Decision, explained: Attributions, sequences: EventSequences | None
+    ) -> Iterator[Difference]:
+        written = ReasonWriter.of(self._bundle).write(explained, decision.features.reshape(1, -1), sequences)[0]
+        reasons = [reason.model_dump() for reason in written]
+        logged = decision.response.get("reasons", [])
+        for place in range(max(len(reasons), len(logged))):
+            then, now = (some[place] if place < len(some) else None for some in (logged, reasons))
+            if then != now:
+                yield Difference("reasons", f"reason {place + 1}", then, now)
+
+    def _sequences(self, request: ScoreRequest) -> EventSequences | None:
+        length = self._bundle.sequence_length
+        return None if length is None else from_records(request.records(), request.as_of, length)
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer.of(self._bundle)
+
+
+def _answer(scored: Scored) -> tuple[Any, ...]:
+    return scored.parts, scored.log_odds, scored.pd, scored.score, [reason.model_dump() for reason in scored.reasons]
+
+
+def _logged_answer(decision: Decision) -> tuple[Any, ...]:
+    reasons = decision.response.get("reasons", [])
+    return decision.parts, decision.log_odds, decision.pd, decision.score, reasons
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether features are the same to the bit; missing is missing, whatever the bits of its NaN."""
+    one, other = np.asarray(one), np.asarray(other)
+    if one.shape != other.shape:
+        return False
+    both_missing = np.isnan(one) & np.isnan(other)
+    return bool((both_missing | (one.view(np.int64) == other.view(np.int64))).all())
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
