@@ -1,4 +1,4 @@
-"""Commands over what is lent: `lendwell policy products` and `lendwell policy schedule`."""
+"""Commands over what is lent: `lendwell policy products`, `schedule` and `decide`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from commands.options import HOME, Data, HomePath, TrackingUri, home_at
 from commands.terminal import flags, tell
 
 app = typer.Typer()
@@ -88,6 +89,45 @@ def show_schedule(
         facts[name] = f"{facts[name]:.2%}"
     facts["rate"] = f"{rate} a {facts.pop('per')}"
     tell(facts)
+
+
+@app.command(epilog="Example: [bold]lendwell policy decide --data tables --application A00000001[/]")
+def decide(
+    data: Data,
+    application: Annotated[str, typer.Option(help="Its application_id.")],
+    model: Annotated[str, typer.Option(help="NAME (its champion), NAME@ALIAS or NAME/VERSION.")] = "simulated",
+    rules: Annotated[Path | None, typer.Option(envvar="LENDWELL_RULES", help="Folder of rule tables.")] = None,
+    products: Products = None,
+    strategy: Annotated[Path | None, typer.Option(envvar="LENDWELL_STRATEGY", help="TOML of a strategy.")] = None,
+    home: HomePath = HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Decide one application as the endpoint would, with every figure on the way (--json); nothing is logged."""
+    import pipeline
+
+    facts = pipeline.decide(
+        home_at(home, tracking_uri),
+        model=model,
+        data=data,
+        application=application,
+        rules=rules,
+        products=products,
+        strategy=strategy,
+    )
+    tell(facts if flags["json"] else _decided(facts))
+
+
+def _decided(facts: dict[str, Any]) -> dict[str, Any]:
+    """A decision as people read it: without the trace, amounts in CNY."""
+    rate, trace = facts["rate"], facts["trace"]
+    told = {name: facts[name] for name in ("model", "application_id", "outcome", "product", "term_months")}
+    told |= {"amount": _money(facts["amount"]), "pd": trace["score"]["pd"], "score": trace["score"]["score"]}
+    if rate is not None:
+        told["rate"] = f"{rate['ppm'] / 10_000:.4g}% a {rate['per']}"
+        told["annual_effective"] = f"{facts['annual_effective']:.2%}"
+        told["first_instalment"] = f"{_money(facts['schedule'][0]['amount'])} on {facts['schedule'][0]['due_on']}"
+    told["reasons"] = [f"{one['severity']} {one['code']} {one['en']} {one['zh']}" for one in facts["reasons"]]
+    return told
 
 
 def _cny(row: dict[str, Any]) -> list[str]:

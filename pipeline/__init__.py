@@ -8,7 +8,7 @@ from pipeline.decision_log import export_log, prune_log, verify_log
 from pipeline.evaluation import compare, evaluate_model
 from pipeline.features import audit_features, explain_features, write_catalogue, write_features
 from pipeline.governance import gate, promote, register, retire, rollback
-from pipeline.lending import decide_review, list_products, list_reviews, product_schedule, show_review
+from pipeline.lending import decide, decide_review, list_products, list_reviews, product_schedule, show_review
 from pipeline.monitoring import Retraining, Watch, import_outcomes, look, monitor, monitor_parity, open_challenger
 from pipeline.policy import diff_rules, lint_rules, list_fields, list_rules, try_rules
 from pipeline.replay import replay, replay_many
@@ -23,6 +23,7 @@ __all__ = [
     "backtest",
     "bento",
     "compare",
+    "decide",
     "decide_review",
     "diff_rules",
     "evaluate_model",

@@ -89,6 +89,34 @@ def product_schedule(
     }
 
 
+def decide(
+    home: Home,
+    *,
+    model: str,
+    data: Path,
+    application: str,
+    rules: Path | None = None,
+    products: Path | None = None,
+    strategy: Path | None = None,
+) -> Facts:
+    """Score and decide an application out of tables, as the endpoint would; nothing is logged."""
+    from data_contracts.folder import TableFolder
+    from policy.products import read_products
+    from policy.rules import RuleBook
+    from policy.strategy import read_strategy
+    from serving.client import request_from_tables
+    from serving.decide import Decider
+    from serving.scorer import Scorer
+
+    offered = read_products(products)
+    decider = Decider(RuleBook.load(rules), offered, read_strategy(strategy, offered), _now)
+    asked = request_from_tables(TableFolder.open(data), application)
+    bundle, registered = home.registry().load(model)
+    registered.require_in_use()
+    _, decision = decider.decide(Scorer(bundle, registered.version), asked)
+    return {"model": registered.label, "application_id": application, **decision.record()}
+
+
 def list_reviews(home: Home, *, since: datetime | None = None, decided: bool = False) -> Facts:
     """Applications that were referred to a person, the longest waiting first; with `decided` also those decided."""
     from serving.decision_log import DecisionLog
@@ -115,9 +143,8 @@ def decide_review(decision_id: str, home: Home, *, outcome: ReviewOutcome, by: s
     from serving.decision_log import DecisionLog
     from serving.reviews import Review, ReviewQueue
 
-    at = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     with DecisionLog.open(home.log) as log:
-        return _referred(ReviewQueue(log).decide(Review(decision_id, outcome, by, reason, at)))
+        return _referred(ReviewQueue(log).decide(Review(decision_id, outcome, by, reason, _now())))
 
 
 def _referred(one: Referred) -> dict[str, Any]:
@@ -135,6 +162,10 @@ def _referred(one: Referred) -> dict[str, Any]:
         "reason": None if review is None else review.reason,
         "at": None if review is None else review.at.isoformat(),
     }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
 def _outside(option: str, value: int, unit: str, grid: Any) -> str:

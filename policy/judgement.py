@@ -55,7 +55,9 @@ def judge(asked: Asked, tables: RateTables, strategy: dict[str, Floats]) -> Judg
     wish = np.floor(np.where(np.isnan(known.amount), 0.0, known.amount) / width) * width
     amount = np.minimum(wish, limited.fen)
     years = np.floor(known.age)
-    small, unstated = limited.fen < least, np.isnan(known.income)
+    small = limited.fen < least
+    unverified = np.isnan(known.income) & (limited.bounds["income"] < least)  # a person may find an income
+    otherwise = np.minimum.reduce([limited.bounds[name] for name in BOUNDS if name != "income"]) < least
     unscored = np.isnan(known.pd)
     below = (limited.fen < wish) & ~unscored
     cut = {name: strategy[name][product] for name in ("approve_pd", "decline_pd", "least_share")}
@@ -66,11 +68,11 @@ def judge(asked: Asked, tables: RateTables, strategy: dict[str, Floats]) -> Judg
         "P04": known.amount < least,
         "S01": known.pd >= cut["decline_pd"],
         "R01": priced.uncovered,
-        "L01": small & ~unstated & ~unscored,
+        "L01": small & ~unscored & (otherwise | ~unverified),
         "P05": incomplete,
         "S02": unscored,
         "S03": (known.pd > cut["approve_pd"]) & (known.pd < cut["decline_pd"]),
-        "L02": small & unstated,
+        "L02": unverified,
         "L03": ~small & (limited.fen < cut["least_share"] * wish),
         **{code: below & (np.floor(limited.bounds[name] / width) * width <= limited.fen)
            for name, code in _BOUND_REASONS.items()},

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from data_contracts.errors import DeclarationError
 from data_contracts.messages import BundleName, FeatureSetName, ScoreRequest, Warned, parse_request
 from policy.decision import Decision, Difference, Policy, local_day, replay_differences
-from policy.products import Products, read_products
+from policy.products import Products
 from policy.rules import RuleBook
-from policy.strategy import Strategy, read_strategy
+from policy.strategy import Strategy
 from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
 from serving.decision_log import new_decision_id
@@ -218,17 +217,3 @@ def model_identities(bundle: Bundle) -> dict[str, str]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def open_decider(clock: Callable[[], datetime]) -> Decider:
-    """A decider as the environment asks for it.
-
-    `LENDWELL_RULES` names a folder of rule tables, `LENDWELL_PRODUCTS` and `LENDWELL_STRATEGY` a TOML each; Lendwell's
-    own by default. `DeclarationError` lists every fault.
-    """
-    rules, products, strategy = (
-        Path(given) if (given := os.environ.get(f"LENDWELL_{name}")) else None
-        for name in ("RULES", "PRODUCTS", "STRATEGY")
-    )
-    offered = read_products(products)
-    return Decider(RuleBook.load(rules), offered, read_strategy(strategy, offered), clock)

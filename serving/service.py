@@ -91,9 +91,10 @@ class ScoringService:
     def _open(self) -> None:
         import torch
 
+        from policy.declared import declared
         from serving.access import guarded
         from serving.app import create_app
-        from serving.decide import open_decider
+        from serving.decide import Decider
         from serving.lineup import Lineup
         from serving.scorer import Scorer
         from serving.snapshot import Snapshot
@@ -113,7 +114,7 @@ class ScoringService:
             clock=_now,
             request_log=_request_log(self._log),
             snapshot=snapshot,
-            decider=open_decider(_now),
+            decider=Decider(*declared(), _now),
         )
         self._shadow = app.state.lendwell.shadow
         _Answering.ours = guarded(app, _now)

@@ -113,6 +113,7 @@ def test_more_than_the_product_has_is_offered_at_its_highest() -> None:
         ({"pd": None}, 1, ["S02", "R02"]),
         ({"age_years": None}, 1, ["P05"]),
         ({"income_monthly": None}, 1, ["L02", "L13"]),
+        ({"income_monthly": None, "loans_active_principal_sum": 240_000.0}, 2, ["L01", "L02"]),
         ({"income_monthly": 100_000}, 2, ["L01", "L12"]),
         ({"amount_requested": 20_000_000, "income_monthly": 550_000}, 1, ["L03"]),
         ({"pd": 0.0}, 0, []),

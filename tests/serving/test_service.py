@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from data_contracts.errors import BundleError, RequestError, ServiceError
+from data_contracts.errors import BundleError, DeclarationError, RequestError, ServiceError
 from serving.client import ScoreClient, request_from_tables
 from serving.decision_log import DecisionLog
 from serving.launch import running_service
@@ -133,13 +133,26 @@ def test_a_client_without_a_service_is_told_how_to_start_one(champion: Any) -> N
         client.score(json.dumps(body))
 
 
-def test_an_application_is_decided_and_logged_over_http(service: Running, http: httpx.Client, champion: Any) -> None:
+def test_an_application_is_decided_and_logged_over_http(service: Running, served: httpx.Client, champion: Any) -> None:
     body = champion.requests[0]
-    reply = http.post("/v1/application/decide", json=body)
+    reply = served.post("/v1/application/decide", json=body)
     assert reply.status_code == 200, reply.text
     answer = reply.json()
     assert answer["outcome"] == "decline"  # its product is none of those that are offered
     assert "P01" in [reason["code"] for reason in answer["reasons"]]
-    assert http.post("/v1/application/decide", json=body).json() == answer
+    assert served.post("/v1/application/decide", json=body).json() == answer
     with DecisionLog.open(service.log_url) as log:
         assert log.get(answer["decision_id"])[0].kind == "decision"
+
+
+def test_products_that_are_declared_wrongly_are_told_before_anything_starts(
+    champion: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "products.toml").write_text('cap = 0.9\n[car]\nzh = "车贷"\n', encoding="utf-8")
+    monkeypatch.setenv("LENDWELL_PRODUCTS", str(tmp_path / "products.toml"))
+    told = r"(?s)car: applications know no such.*cap: Input should be less than or equal to 0\.36.*car\.en: is missing"
+    with (
+        pytest.raises(DeclarationError, match=told),
+        running_service(champion.bundle, f"sqlite:///{tmp_path}/decisions.db"),
+    ):
+        pass
