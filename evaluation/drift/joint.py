@@ -84,12 +84,8 @@ def joint_drift(reference: pd.DataFrame, now: pd.DataFrame, *, seed: int = 0) ->
         return JointDrift(Metric(None, None, None, len(now), *few), 1.0, len(now), len(reference))
     rng = np.random.default_rng(seed)
     then_rows, now_rows = (_drawn(len(rows), rng) for rows in (reference, now))
-    values = np.vstack(
-        [
-            reference.to_numpy(dtype=np.float32)[then_rows],
-            now[list(reference.columns)].to_numpy(dtype=np.float32)[now_rows],
-        ]
-    )
+    drawn = reference.iloc[then_rows], now.iloc[now_rows][list(reference.columns)]
+    values = np.vstack([rows.to_numpy(dtype=np.float32) for rows in drawn])
     today = np.repeat([0, 1], [len(then_rows), len(now_rows)])
     halves = np.concatenate([np.arange(len(then_rows)) % 2, np.arange(len(now_rows)) % 2])  # their order is drawn
     areas, chances, gains = [], [], np.zeros(values.shape[1])
