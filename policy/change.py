@@ -101,11 +101,12 @@ def attribute(components: Sequence[str], decide: Callable[[Mixture], pd.DataFram
     """
     k = len(components)
     before = decide(frozenset())
+    start = before.to_numpy(np.float64)
     sums = {name: np.zeros(before.shape) for name in components}
     after = before
     for mixture in _mixtures(components):
         after = decide(mixture) if mixture else before
-        found, size = after.to_numpy(np.float64), len(mixture)
+        found, size = after.to_numpy(np.float64) - start, len(mixture)
         for name in components:
             if name in mixture:  # in so many orders it was the last of these to be exchanged
                 sums[name] += factorial(size - 1) * factorial(k - size) * found

@@ -7,6 +7,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from policy.terms import COLUMNS
 NOON = datetime(2026, 7, 1, 4)
 BOOK = RuleBook.load()
 PRODUCTS = read_products()
-POLICY = Policy(PRODUCTS, read_strategy(None, PRODUCTS), BOOK.on(local_day(NOON)))
+POLICY = Policy(PRODUCTS, read_strategy(Path(__file__).parent / "strategy.toml", PRODUCTS), BOOK.on(local_day(NOON)))
 
 
 @dataclass(frozen=True)

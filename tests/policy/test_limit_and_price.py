@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from policy.terms import Asked, RateTables, strategy_arrays
 
 PRODUCTS = read_products()
 TABLES = RateTables.of(PRODUCTS)
-BASE = read_strategy()
+BASE = read_strategy(Path(__file__).parent / "strategy.toml")
 FACTS: dict[str, Any] = {
     "product": "renovation", "amount_requested": 10_000_000, "term_months": 36, "age_years": 35.0,
     "income_monthly": 2_000_000, "loans_instalment_sum": 0.0, "tradelines_instalment_sum": 0.0,
