@@ -35,8 +35,8 @@ check: setup ## formatting, lint, types, direction of imports, spelling, lock, k
 	@$(BIN)/python .ci/audit.py $(AUDIT)
 	@echo "All checks passed."
 
-test: setup outside ## all tests; PYTEST_ARGS="tests/features -k bureau" for some
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup outside ## all tests, two at a time; PYTEST_ARGS="tests/features -k bureau" for some
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 format: setup ## format the code, empty the notebooks
 	@$(BIN)/ruff check --fix --quiet || true

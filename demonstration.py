@@ -91,7 +91,7 @@ def run(
         answer = _served(declared.name, tables, out, home, step.progress)
         step.rows = SCORED_REQUESTS
     with steps("monitor", 0.97, 1.0) as step:
-        drift = pipeline.monitor(declared.name, out / "drift", home)
+        drift = pipeline.monitor(pipeline.Watch(declared.name, out / "drift"), home)
         step.rows = drift["rows"]
     summary = {
         "lender": lender,

@@ -10,7 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import decision_log, demo, features, governance, keys, records, serving, training
+from commands import (
+    decision_log,
+    demo,
+    features,
+    governance,
+    keys,
+    monitoring,
+    policy,
+    policy_products,
+    records,
+    review,
+    serving,
+    training,
+)
 from commands.terminal import flags
 from data_contracts.errors import LendwellError, LendwellWarning
 
@@ -26,8 +39,11 @@ app = typer.Typer(
     "evaluate → gate → promote → serve → score → monitor. All of it at once: [bold]lendwell demo[/]. Every command "
     "takes --json (facts for machines on stdout) and --debug (tracebacks).",
 )
-for room in (records, features, training, governance, serving, decision_log, keys, demo):
+for room in (records, features, training, governance, serving, decision_log, keys, monitoring, demo):
     app.add_typer(room.app)
+policy.app.add_typer(policy_products.app)
+app.add_typer(policy.app, name="policy")
+app.add_typer(review.app, name="review")
 
 _formatwarning = warnings.formatwarning
 _UsageError: Any = typer.BadParameter.__mro__[2]  # the root of its usage errors, which Typer does not export

@@ -70,6 +70,20 @@ class Home:
         return f"sqlite:///{self.path.resolve() / 'decisions.db'}"
 
     @property
+    def requests(self) -> Path:
+        """Folder of raw requests that are kept."""
+        return self.path / "requests"
+
+    @property
+    def outcomes(self) -> str:
+        """Address of the outcomes: the decision log's PostgreSQL, or a SQLite file of their own."""
+        if self.log_url and self.log_url.startswith("postgres"):
+            return self.log_url
+        self._require_folder()
+        self.path.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.path.resolve() / 'outcomes.db'}"
+
+    @property
     def studies(self) -> str:
         """Address of Optuna's studies."""
         if self.tuning_url:

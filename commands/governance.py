@@ -71,7 +71,7 @@ def rollback(
     tracking_uri: TrackingUri = None,
     register_url: RegisterUrl = None,
 ) -> None:
-    """Make the champion before the present one champion again, without a gate; start the endpoint anew after it."""
+    """Make the champion before the present one champion again, without a gate; a running endpoint follows."""
     import pipeline
 
     tell(pipeline.rollback(name, home_at(home, tracking_uri, register_url=register_url), reason=reason, by=by))

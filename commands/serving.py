@@ -1,22 +1,29 @@
-"""Commands with a champion at work: serve, score, score-batch, monitor."""
+"""Commands with a champion at work: serve, score, score-batch."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from commands.options import HOME, KEYS, Data, HomePath, KeysPath, LogUrl, Model, RequestLogPath, TrackingUri, home_at
-from commands.terminal import DIFFERS, progress_bar, tell
+from commands.terminal import progress_bar, tell
 
 app = typer.Typer()
+
+Models = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        help="NAME (its champion, whoever that is) or NAME/VERSION (for good); once for each decision point.",
+    ),
+]
 
 
 @app.command(epilog="Example: [bold]lendwell serve --model simulated --port 3000[/]")
 def serve(
-    model: Model,
+    model: Models,
     host: Annotated[str, typer.Option(help="An address of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
     sample_requests: Annotated[
@@ -29,6 +36,9 @@ def serve(
     ] = 200.0,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate with its chain, PEM: HTTPS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="File of `lendwell snapshot`: requests may then name a customer_id alone.")
+    ] = None,
     home: HomePath = HOME,
     tracking_uri: TrackingUri = None,
     log_url: LogUrl = None,
@@ -36,8 +46,9 @@ def serve(
 ) -> None:
     """Serve the champion: POST /v1/application/score. Every answer is in the decision log before it leaves.
 
-    Callers need an API key (`lendwell keys add`); where none was ever made, this machine alone is answered.
-    With --sample-requests a share of raw requests is kept, for `lendwell monitor --parity`.
+    Callers need an API key (`lendwell keys add`); where none was ever made, this machine alone is answered. Who is
+    promoted, restored or retired meanwhile takes over by itself, without a lost request; the challenger is scored in
+    the shadow. With --sample-requests a share of raw requests is kept, for `lendwell monitor --parity`.
     """
     import pipeline
     from serving.access import Access
@@ -53,8 +64,35 @@ def serve(
             sample_requests=sample_requests,
             request_log=request_log,
             access=access,
+            snapshot=snapshot,
         )
     )
+
+
+@app.command(epilog="Example: [bold]lendwell snapshot --data tables --out snapshot.db[/]")
+def snapshot(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="File to write; for the service's own account, it holds persons' records.")],
+) -> None:
+    """Write the newest records of every customer into one file, so that requests may name a customer_id alone."""
+    import pipeline
+
+    with progress_bar() as progress:
+        facts = pipeline.snapshot(data, out, progress=progress)
+    tell(facts)
+
+
+@app.command(epilog="Example: [bold]lendwell bento --model simulated[/], then [bold]bentoml serve TAG[/]")
+def bento(
+    model: Model,
+    out: Annotated[Path | None, typer.Option(help="Write the Bento here, too: one file, FILE.bento.")] = None,
+    home: HomePath = HOME,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Make a Bento from a champion, for `bentoml serve` and `bentoml containerize`: it needs no registry."""
+    import pipeline
+
+    tell(pipeline.bento(model, home_at(home, tracking_uri), out=out))
 
 
 @app.command(epilog="Example: [bold]lendwell score request.json --url http://127.0.0.1:3000[/]")
@@ -92,37 +130,3 @@ def score_batch(
     with progress_bar() as progress:
         facts = pipeline.score_batch(model, data, out, home_at(home, tracking_uri), progress=progress)
     tell(facts)
-
-
-@app.command(epilog="Example: [bold]lendwell monitor --model simulated --out drift[/]")
-def monitor(
-    model: Model,
-    out: Annotated[Path | None, typer.Option(help="Folder of what is written: drift, or parity with --parity.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only answers from this moment on (UTC).")] = None,
-    parity: Annotated[
-        bool,
-        typer.Option("--parity", help="Recompute the kept raw requests in batch instead (exit code 3: they differ)."),
-    ] = False,
-    home: HomePath = HOME,
-    tracking_uri: TrackingUri = None,
-    log_url: LogUrl = None,
-    request_log: RequestLogPath = None,
-) -> None:
-    """Compare the scored requests in the decision log with the bundle's reference: PSI per feature and of the score.
-
-    With --parity, compare the features that were served with what batch computes from the same raw requests; see
-    `lendwell serve --sample-requests`.
-    """
-    import pipeline
-
-    place = home_at(home, tracking_uri, log_url)
-    if not parity:
-        tell(pipeline.monitor(model, out or Path("drift"), place, since=since))
-        return
-    with progress_bar() as progress:
-        facts = pipeline.monitor_parity(
-            model, out or Path("parity"), place, since=since, request_log=request_log, progress=progress
-        )
-    tell(facts)
-    if facts["mismatches"]:
-        raise typer.Exit(DIFFERS)

@@ -166,10 +166,32 @@ def _watch(table: Table) -> Callable[[list[BaseModel], datetime], None]:
 _CHECKS = {table.name: _watch(table) for table in EVENT_TABLES}
 
 
+EXAMPLE: dict[str, Any] = {
+    "application": {
+        "application_id": "A1",
+        "customer_id": "C1",
+        "applied_at": "2024-05-01T09:30:00+08:00",
+        "product": "emergency_cash",
+        "amount_requested": 300_000,
+        "term_months": 3,
+    },
+    "inquiries": [
+        {
+            "inquiry_id": "i1",
+            "occurred_at": "2024-04-20T10:00:00+08:00",
+            "known_at": "2024-04-20T10:00:00+08:00",
+            "reason": "loan_approval",
+            "institution_kind": "bank",
+        }
+    ],
+    "transactions": [],
+}
+
+
 class _Request(BaseModel):
     """What every score request can do, whatever the tables hold."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     @model_validator(mode="wrap")
     @classmethod
@@ -336,6 +358,16 @@ class Warned(BaseModel):
     code: str
     zh: str
     en: str
+    features: list[str] = Field(default=[], description="Features that it is about, where it is about some")
+
+
+class ScoreBand(BaseModel):
+    """Which share of the training applicants the score falls among: bands hold equally many of them."""
+
+    number: int = Field(ge=1, description="1 is the safest")
+    of: int = Field(ge=1, description="How many bands there are")
+    points_from: float | None = Field(description="Scores of the band lie at or above this; null: open")
+    points_below: float | None = Field(description="and below this; null: open")
 
 
 class BundleName(BaseModel):
@@ -364,6 +396,7 @@ class ScoreResponse(BaseModel):
     decision_point: str
     pd: float = Field(ge=0, le=1, description="Calibrated probability of default")
     score: float = Field(description="Points, higher is safer")
+    band: ScoreBand
     log_odds: float
     reasons: list[Reason] = Field(max_length=4, description="The strongest adverse reasons, strongest first")
     bundle: BundleName

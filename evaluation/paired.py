@@ -23,12 +23,13 @@ _RESAMPLES = 500
 
 @dataclass(frozen=True)
 class SwapSet:
-    """Whom only one of two models approves, at an equal approval rate.
+    """Whom only one of two models, or of two strategies, approves.
 
     Parameters
     ----------
-    approval_rate : float
-        Share of applicants that each model approves, its safest; applicants of equal PD at the cut-off all are.
+    approval_rate : float or None
+        Share of applicants that each model approves, its safest; applicants of equal PD at the cut-off all are. None
+        where each approves whom it would.
     both, out, into, neither : int
         Approved by both, by the champion only, by the challenger only, by neither.
     bad_rate_out, bad_rate_in : float or None
@@ -37,7 +38,7 @@ class SwapSet:
         Of all that either approves.
     """
 
-    approval_rate: float
+    approval_rate: float | None
     both: int
     out: int
     into: int
@@ -163,8 +164,22 @@ def swap_set(y: npt.ArrayLike, champion: npt.ArrayLike, challenger: npt.ArrayLik
     >>> swaps.both, swaps.bad_rate_out, swaps.bad_rate_in
     (1, 1.0, 0.0)
     """
-    label = np.asarray(y)
     first, second = (_approved(np.asarray(pd_), approval_rate) for pd_ in (champion, challenger))
+    return swapped(y, first, second, approval_rate)
+
+
+def swapped(
+    y: npt.ArrayLike, champion: npt.ArrayLike, challenger: npt.ArrayLike, approval_rate: float | None = None
+) -> SwapSet:
+    """Whom only one of two approves, from who is approved by each; `y` may be chances where outcomes are inferred.
+
+    Examples
+    --------
+    >>> swaps = swapped([0, 1, 0, 1], champion=[True, True, False, False], challenger=[True, False, True, False])
+    >>> swaps.out, swaps.bad_rate_out, swaps.into, swaps.bad_rate_in
+    (1, 1.0, 1, 0.0)
+    """
+    label, first, second = np.asarray(y), np.asarray(champion, dtype=np.bool_), np.asarray(challenger, dtype=np.bool_)
 
     def rate(rows: npt.NDArray[np.bool_]) -> float | None:
         return float(label[rows].mean()) if rows.any() else None

@@ -128,8 +128,8 @@ def profit(
         raise ValueError(f"amount must be above 0 on each of {len(label)} rows; leave out rows without one.")
     if len(label) == 0:
         return Profit(assumptions, pandas.DataFrame(columns=_COLUMNS), *[mean(money)] * 5)
-    earned = money * np.where(label == 1, -assumptions.lgd, assumptions.margin)
-    expected = money * ((1 - probability) * assumptions.margin - probability * assumptions.lgd)
+    earned = worth(money, label, assumptions.margin, assumptions.lgd)
+    expected = worth(money, probability, assumptions.margin, assumptions.lgd)
     curve = _curve(earned, probability, expected, cutoffs)
     approved = probability <= assumptions.break_even_pd
     best, cutoff = _best(earned, probability, curve, cutoffs, resamples, seed)
@@ -142,6 +142,19 @@ def profit(
         best=best,
         best_cutoff=cutoff,
     )
+
+
+def worth(amount: npt.ArrayLike, chance: npt.ArrayLike, margin: npt.ArrayLike, lgd: npt.ArrayLike) -> Array:
+    """What loans earn when they default with a chance: a PD for what is expected, 0 or 1 for what came to be.
+
+    Examples
+    --------
+    >>> worth([1000.0, 1000.0, 1000.0], [0, 1, 0.5], margin=0.1, lgd=0.5).tolist()
+    [100.0, -500.0, -200.0]
+    """
+    money, bad = np.asarray(amount, dtype=np.float64), np.asarray(chance, dtype=np.float64)
+    earned: Array = money * ((1 - bad) * np.asarray(margin) - bad * np.asarray(lgd))
+    return earned
 
 
 def _curve(earned: Array, probability: Array, expected: Array, cutoffs: int) -> pandas.DataFrame:

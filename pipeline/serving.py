@@ -1,17 +1,17 @@
-"""Steps with a champion at work: scores in batch and one by one, the endpoint, its drift and its parity."""
+"""Steps with a champion at work: scores in batch and one by one, the endpoint."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_contracts.errors import LendwellError, SourceError
+from data_contracts.errors import SourceError
 from data_contracts.folder import TableFolder
 from records import Facts, Progress
-from workspace import Home, opened, require_file, with_columns, write_whole
+from workspace import Home, opened, require_file, with_columns, with_contracts, write_whole
 
 if TYPE_CHECKING:
     from serving.access import Access
@@ -91,7 +91,7 @@ def score(
 
 
 def serve(
-    model: str,
+    models: Sequence[str],
     home: Home,
     *,
     host: str,
@@ -99,100 +99,58 @@ def serve(
     sample_requests: float = 0.0,
     request_log: Path | None = None,
     access: Access | None = None,
+    snapshot: Path | None = None,
 ) -> int:
-    """Serve a registered bundle until interrupted, keeping a share of raw requests for `monitor_parity`."""
+    """Serve the champions of one or more decision points until interrupted, following who becomes champion.
+
+    A share of raw requests is kept for `monitor_parity`; with a snapshot, a request may name a customer alone.
+    """
     from serving import launch
+    from serving.follow import Follower
 
     if access is not None:
         access.check(host)
     launch.require_free(host, port)
-    registry = home.registry()
-    chosen = registry.find(model).require_in_use()
     with tempfile.TemporaryDirectory(prefix="lendwell-serving-") as folder:
-        bundle = registry.download(chosen, Path(folder) / "bundle")
+        follower = Follower(home.registry(), models, Path(folder))
         return launch.serve(
-            bundle,
+            follower.roster,
             home.log,
             host,
             port,
-            version=chosen.version,
-            request_log=_requests(home, request_log),
+            request_log=request_log or home.requests,
             request_sample=sample_requests,
             access=access,
+            snapshot=snapshot,
+            meanwhile=follower.look,
         )
 
 
-def monitor(model: str, out: Path, home: Home, *, since: datetime | None = None) -> Facts:
-    """Compare the scored requests of a bundle in the decision log with its reference; writes HTML and JSON."""
-    from evaluation.drift import compare
-    from serving.decision_log import DecisionLog, feature_matrix
-    from serving.monitoring.report import build_drift_report
+def snapshot(data: Path, out: Path, *, progress: Progress | None = None) -> Facts:
+    """Write the records of a folder's customers into one file, for requests by `customer_id` alone."""
+    from serving.snapshot import write_snapshot
 
-    if out.exists() and not out.is_dir():
-        raise SourceError(f"{out} is no folder; name one for drift.html and drift.json with --out.")
-    bundle, registered = home.registry().load(model)
-    with DecisionLog.open(home.log) as log:
-        decisions = log.read(since=since, bundle=bundle.identity)
-    if not len(decisions):
-        raise LendwellError(
-            f"The decision log holds no answer of {registered.label} yet. "
-            "Score requests through `lendwell serve` first."
-        )
-    features = feature_matrix(decisions, bundle.feature_set.names)
-    result = compare(bundle.reference, features, decisions["log_odds"].to_numpy())
-    first, last = decisions["decided_at"].min(), decisions["decided_at"].max()
-    facts = [
-        ("model", registered.label),
-        ("bundle", bundle.identity),
-        ("from", f"{first:%Y-%m-%d %H:%M}"),
-        ("to", f"{last:%Y-%m-%d %H:%M}"),
-        ("decisions", f"{len(decisions)}"),
-    ]
-    page = build_drift_report(result, facts=facts, features=bundle.feature_set.features)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "drift.html", lambda path: path.write_text(page, encoding="utf-8"))
-    write_whole(out / "drift.json", lambda path: path.write_text(result.to_json(), encoding="utf-8"))
-    return {
-        "model": registered.label,
-        "verdict": result.verdict,
-        "rows": result.rows,
-        "score_psi": result.score.psi,
-        "drifted": [row.name for row in result.drifted],
-        "report": str(out / "drift.html"),
-        "json": str(out / "drift.json"),
-    }
+    require_file(out)
+    folder = with_contracts(opened(data))
+    rows = 0
+
+    def write(draft: Path) -> None:
+        nonlocal rows
+        rows = write_snapshot(folder, draft, progress)
+
+    write_whole(out, write)
+    return {"customers": rows, "file": str(out)}
 
 
-def monitor_parity(
-    model: str,
-    out: Path,
-    home: Home,
-    *,
-    since: datetime | None = None,
-    request_log: Path | None = None,
-    progress: Progress | None = None,
-) -> Facts:
-    """Recompute the sampled raw requests of a bundle's feature set in batch; writes what differs as HTML and JSON."""
-    from serving.monitoring.parity import check_parity
-    from serving.monitoring.parity_report import build_parity_report
+def bento(model: str, home: Home, *, out: Path | None = None) -> Facts:
+    """Make a Bento from a registered bundle: all that `bentoml serve` or a container needs of it."""
+    from serving.bento import build
 
-    if out.exists() and not out.is_dir():
-        raise SourceError(f"{out} is no folder; name one for parity.html and parity.json with --out.")
-    bundle, registered = home.registry().load(model)
-    found = check_parity(_requests(home, request_log), bundle.feature_set, since, progress)
-    if not found.requests:
-        raise LendwellError(
-            f"No request that was answered on the feature set of {registered.label} has been kept"
-            f"{'' if since is None else f' since {since:%Y-%m-%d %H:%M}'} "
-            f"({found.other_feature_set} on other feature sets, {found.unreadable} unreadable). "
-            "Keep some with `lendwell serve --sample-requests 0.05`."
-        )
-    page = build_parity_report(found, model=registered.label, features=bundle.feature_set.features)
-    write_whole(out / "parity.html", lambda path: path.write_text(page, encoding="utf-8"))
-    write_whole(out / "parity.json", lambda path: path.write_text(found.to_json(), encoding="utf-8"))
-    files = {"report": str(out / "parity.html"), "json": str(out / "parity.json")}
-    return {"model": registered.label, **found.to_dict(), **files}
-
-
-def _requests(home: Home, given: Path | None) -> Path:
-    return given or home.path / "requests"
+    if out is not None:
+        require_file(out)
+    registry = home.registry()
+    chosen = registry.find(model).require_in_use()
+    with tempfile.TemporaryDirectory(prefix="lendwell-bento-") as folder:
+        bundle = registry.download(chosen, Path(folder) / "bundle")
+        made = build(bundle, chosen.name, chosen.version, out)
+    return {"model": chosen.label, "bento": made.tag, "folder": made.folder, **({"file": str(out)} if out else {})}

@@ -161,9 +161,10 @@ def _measured_and_registered(
 ) -> Facts:
     """Save a bundle into the draft `place`, measure it, log the run and register it; a version appears last of all."""
     from evaluation import run_record as record
+    from evaluation.reference_reasons import with_reasons
     from evaluation.run import evaluate
 
-    bundle = trained.save(place / "bundle")
+    bundle = with_reasons(trained, rows).save(place / "bundle")
     measured = evaluate(bundle, folder, rows=rows, created=created, progress=progress)
     page = place / "model_risk_report.html"
     page.write_text(measured.report, encoding="utf-8")

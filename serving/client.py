@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,20 +18,35 @@ from pydantic import ValidationError
 from data_contracts.errors import RequestError, ServiceError, SourceError
 from data_contracts.folder import TableFolder
 from data_contracts.messages import ErrorBody, ScoreRequest, ScoreResponse, faults
+from data_contracts.replies import BatchResponse, Champion, Champions, ExplainResponse
 from data_contracts.tables import APPLICATIONS, EVENT_TABLES
+
+Request = ScoreRequest | Mapping[str, Any] | str | bytes
+"""A request, or its fields, or its JSON."""
+
+LONGEST_PAUSE = 30.0
+_MAY_PASS = (429, 503, 504)  # statuses after which the same request may find an answer
 
 
 class ScoreClient:
-    """Asks a running service for scores.
+    """Asks a running service for scores, and asks again where that may help.
+
+    A request that was lost on its way, or met a full line or a log that cannot be reached, is sent again after a while:
+    the service gives a retry the first answer, so nothing is decided twice.
 
     Parameters
     ----------
     base_url : str
         Such as `http://127.0.0.1:3000`.
     timeout : float, default 10
-        Seconds to wait for an answer.
+        Seconds to wait for an answer, each time.
     decision_point : str, default "application"
         Which champion to ask.
+    retries : int, default 3
+        How often to ask again.
+    backoff : float, default 0.2
+        Seconds before the first retry, doubled with each; at least what the service asks for in `Retry-After`, at most
+        `LONGEST_PAUSE`.
     headers : mapping of str to str, optional
         Sent with each request, such as an API key.
     authority : Path, optional
@@ -48,6 +64,8 @@ class ScoreClient:
         timeout: float = 10.0,
         decision_point: str = "application",
         *,
+        retries: int = 3,
+        backoff: float = 0.2,
         headers: Mapping[str, str] | None = None,
         authority: Path | None = None,
     ) -> None:
@@ -55,9 +73,11 @@ class ScoreClient:
         self._http = httpx.Client(
             base_url=base_url, timeout=timeout, trust_env=False, headers=dict(headers or {}), verify=trusted
         )
-        self._path = f"/v1/{decision_point}/score"
+        self._path = f"/v1/{decision_point}"
+        self._retries = retries
+        self._backoff = backoff
 
-    def score(self, request: ScoreRequest | Mapping[str, Any] | str | bytes) -> ScoreResponse:
+    def score(self, request: Request) -> ScoreResponse:
         """Score one applicant.
 
         Raises
@@ -67,18 +87,51 @@ class ScoreClient:
         ServiceError
             The service cannot be reached or cannot answer now.
         """
-        try:
-            reply = self._http.post(
-                self._path, content=_text(request), headers={"Content-Type": "application/json; charset=utf-8"}
-            )
-        except httpx.HTTPError as fault:
-            raise ServiceError(
-                f"The service at {self._http.base_url} gives no answer ({fault or type(fault).__name__}). "
-                "Start it with `lendwell serve`, or name another address."
-            ) from fault
-        if reply.status_code == 200:
-            return ScoreResponse.model_validate_json(reply.content)
-        raise _error(reply)
+        return ScoreResponse.model_validate_json(self._post("score", _text(request)))
+
+    def score_customer(self, customer_id: str) -> ScoreResponse:
+        """Score the newest application of a customer whom the service has in its snapshot; errors as in `score`."""
+        return self.score({"customer_id": customer_id})
+
+    def score_batch(self, requests: Sequence[Request]) -> BatchResponse:
+        """Score up to 1,000 applicants; who cannot be scored is in `faults`. Errors as in `score`."""
+        bodies = [_text(request) for request in requests]
+        whole = b", ".join(body.encode() if isinstance(body, str) else body for body in bodies)
+        return BatchResponse.model_validate_json(self._post("score-batch", b'{"requests": [' + whole + b"]}"))
+
+    def explain(self, request: Request) -> ExplainResponse:
+        """Score one applicant with all attributions; errors as in `score`."""
+        return ExplainResponse.model_validate_json(self._post("explain", _text(request)))
+
+    def champions(self) -> list[Champion]:
+        """Which bundle answers at which decision point."""
+        return Champions.model_validate_json(self._asked("GET", "/v1/champions")).champions
+
+    def _post(self, what: str, body: str | bytes) -> bytes:
+        return self._asked("POST", f"{self._path}/{what}", body)
+
+    def _asked(self, method: str, path: str, body: str | bytes | None = None) -> bytes:
+        headers = {} if body is None else {"Content-Type": "application/json; charset=utf-8"}
+        for attempt in range(self._retries + 1):
+            pause = self._backoff * 2**attempt
+            try:
+                reply = self._http.request(method, path, content=body, headers=headers)
+            except httpx.HTTPError as fault:
+                error: RequestError | ServiceError = ServiceError(
+                    f"The service at {self._http.base_url} gives no answer ({fault or type(fault).__name__}). "
+                    "Start it with `lendwell serve`, or name another address."
+                )
+            else:
+                if reply.status_code == 200:
+                    return reply.content
+                error = _error(reply)
+                if reply.status_code not in _MAY_PASS:
+                    raise error
+                pause = max(pause, _seconds(reply.headers.get("Retry-After")))
+            if attempt == self._retries:
+                raise error
+            time.sleep(min(pause, LONGEST_PAUSE))
+        raise ServiceError(f"Give a number of retries from 0, not {self._retries}.")
 
     def close(self) -> None:
         """Close the connections."""
@@ -156,7 +209,7 @@ def _rows(folder: TableFolder, table: str, column: str, values: Sequence[str]) -
     return [{name: None if cell != cell else cell for name, cell in row.items()} for row in rows]  # NaN is missing
 
 
-def _text(request: ScoreRequest | Mapping[str, Any] | str | bytes) -> str | bytes:
+def _text(request: Request) -> str | bytes:
     if isinstance(request, ScoreRequest):
         return request.model_dump_json(exclude_none=True)
     if isinstance(request, str | bytes):
@@ -171,6 +224,11 @@ def _iso(value: Any) -> str:
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     raise TypeError(f"a {type(value).__name__} has no place in a request")
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Seconds of a `Retry-After`; 0 where there is none or it is a date, which this service does not send."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
 
 
 def _error(reply: httpx.Response) -> RequestError | ServiceError:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -22,11 +22,12 @@ from serving.access import Access
 _ROOMS = Path(__file__).resolve().parent.parent
 _BENTOML = [sys.executable, "-m", "bentoml", "serve"]
 _SERVICE = "serving.service:ScoringService"
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 30.0  # for requests under way
+_LOOK_SECONDS = 0.5
 
 
 def serve(
-    bundle_path: Path,
+    who: Path,
     log_url: str,
     host: str = "127.0.0.1",
     port: int = 3000,
@@ -36,19 +37,21 @@ def serve(
     request_log: Path | None = None,
     request_sample: float = 0.0,
     access: Access | None = None,
+    snapshot: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> int:
-    """Serve a bundle until the process is interrupted; returns the service's exit code.
+    """Serve until the process is interrupted; returns the service's exit code.
 
     Parameters
     ----------
-    bundle_path : Path
-        Folder of the bundle; it is verified first.
+    who : Path
+        Folder of a bundle, which is verified first; or the roster of a `serving.follow.Follower`.
     log_url : str
         Address of the decision log; it is opened first.
     host, port : str, int
         An IP address of this machine and a port.
     version : str, optional
-        The registry's version or alias of the bundle, repeated in each answer.
+        The registry's version or alias of the bundle, repeated in each answer; a roster has its own.
     home : Path, optional
         Where BentoML may write; a temporary folder by default.
     request_log : Path, optional
@@ -57,20 +60,30 @@ def serve(
         Share of requests that is kept there.
     access : Access, optional
         API keys and certificate; without it this machine is answered, without keys.
+    snapshot : Path, optional
+        Records of customers who are asked for by their id alone, see `serving.snapshot`.
+    meanwhile : callable, optional
+        Called twice a second while the service runs: `Follower.look`.
 
     Raises
     ------
     BundleError
         The bundle is incomplete or changed.
+    SourceError
+        There is no such snapshot.
     ServiceError
         The port is in use, the decision log cannot be opened, or requests cannot be kept as asked.
     """
     keep = (request_log, request_sample)
     with _started(
-        bundle_path, log_url, host, port, version=version, home=home, keep=keep, access=access, output=None
+        who, log_url, host, port, version=version, home=home, keep=keep, snapshot=snapshot, access=access, output=None
     ) as process:
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
+            while meanwhile is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    return process.wait(_LOOK_SECONDS)
+                meanwhile()
             return process.wait()
         except KeyboardInterrupt:
             return 0
@@ -80,7 +93,7 @@ def serve(
 
 @contextmanager
 def running_service(
-    bundle_path: Path,
+    who: Path,
     log_url: str,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -89,6 +102,7 @@ def running_service(
     home: Path | None = None,
     request_log: Path | None = None,
     request_sample: float = 0.0,
+    snapshot: Path | None = None,
     access: Access | None = None,
     output: Path | None = None,
     ready_seconds: float = 60.0,
@@ -97,7 +111,7 @@ def running_service(
 
     Parameters
     ----------
-    bundle_path, log_url, host, version, home, request_log, request_sample, access
+    who, log_url, host, version, home, request_log, request_sample, snapshot, access
         As in `serve`.
     port : int, optional
         A free one by default.
@@ -113,12 +127,21 @@ def running_service(
     ServiceError
         The port is in use, the decision log cannot be opened, or the service does not get ready in time.
     """
-    chosen = _free_port(host) if port is None else port
+    chosen = free_port(host) if port is None else port
     keep = (request_log, request_sample)
     with (
         output.open("w+b") if output else tempfile.TemporaryFile() as said,
         _started(
-            bundle_path, log_url, host, chosen, version=version, home=home, keep=keep, access=access, output=said
+            who,
+            log_url,
+            host,
+            chosen,
+            version=version,
+            home=home,
+            keep=keep,
+            snapshot=snapshot,
+            access=access,
+            output=said,
         ) as process,
     ):
         base_url = f"{access.scheme if access else 'http'}://{host}:{chosen}"
@@ -128,7 +151,7 @@ def running_service(
 
 @contextmanager
 def _started(
-    bundle_path: Path,
+    who: Path,
     log_url: str,
     host: str,
     port: int,
@@ -137,17 +160,24 @@ def _started(
     home: Path | None,
     keep: tuple[Path | None, float],
     access: Access | None,
+    snapshot: Path | None,
     output: IO[bytes] | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
+    from policy.declared import declared
     from serving.decision_log import DecisionLog
     from serving.request_log import open_request_log
+    from serving.snapshot import Snapshot
     from training.manifest import verify
 
     access = access or Access()
     access.check(host)
     require_free(host, port)
-    verify(bundle_path)
+    declared()
+    if not who.is_file():  # the bundles of a roster were verified when they were fetched
+        verify(who)
+    if snapshot is not None:
+        Snapshot(snapshot).close()
     request_log, request_sample = keep
     with DecisionLog.open(log_url) as log:
         open_request_log(request_log, request_sample, log.pseudonym)
@@ -158,11 +188,12 @@ def _started(
             **access.environment,
             "BENTOML_HOME": str(folder.absolute()),
             "BENTOML_DO_NOT_TRACK": "True",
-            "LENDWELL_BUNDLE": str(bundle_path.absolute()),
+            "LENDWELL_ROSTER" if who.is_file() else "LENDWELL_BUNDLE": str(who.absolute()),
             "LENDWELL_CHECKED": "yes",
             "LENDWELL_LOG_URL": log_url,
             "LENDWELL_REQUEST_LOG": "" if request_log is None else str(request_log.absolute()),
             "LENDWELL_REQUEST_SAMPLE": repr(request_sample),
+            "LENDWELL_SNAPSHOT": "" if snapshot is None else str(snapshot.absolute()),
             "LENDWELL_VERSION": version or "",
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOMS), os.environ.get("PYTHONPATH")])),
@@ -193,7 +224,8 @@ def require_free(host: str, port: int) -> None:
             ) from None
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """A port of an address of this machine at which nothing listens now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

@@ -1,39 +1,35 @@
-"""A bundle at work on one request: features, hybrid, attributions, the four strongest reasons and warnings."""
+"""A bundle at work on one request: features, hybrid, attributions, the four strongest reasons, band and warnings."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from data_contracts.messages import BundleName, FeatureSetName, Reason, ScoreRequest, Warned, parse_request
-from data_contracts.tables import EVENT_TABLES
-from evaluation.attribution import Explainer
+from data_contracts.messages import (
+    EXAMPLE,
+    BundleName,
+    FeatureSetName,
+    Reason,
+    ScoreBand,
+    ScoreRequest,
+    Warned,
+    parse_request,
+)
+from evaluation.attribution import Attributions, Explainer
 from evaluation.reasons import ReasonWriter
+from evaluation.sequence_attribution import MONTHS
 from features.algebra import FeatureSet
 from features.online import compile_plan
-from features.sequences import from_records
+from features.sequences import EventSequences, from_records
+from serving.bands import Bands
+from serving.cautions import Cautions
 from training.bundle import Bundle
 
-_SOURCES_ZH = {
-    "tradelines": "征信账户",
-    "tradeline_months": "征信账户月度状态",
-    "inquiries": "征信查询记录",
-    "transactions": "消费流水",
-    "card_months": "信用卡月账单",
-    "loans": "本机构历史贷款",
-    "loan_months": "本机构贷款月度状态",
-    "instalments": "本机构应还计划",
-    "payments": "本机构还款记录",
-    "invoices": "经营发票",
-}
-
-_EMPTY = parse_request(
-    '{"application": {"application_id": "-", "customer_id": "-", "applied_at": "2025-01-01", "product": "other",'
-    ' "amount_requested": 0}}'
-)
+_WARMING = parse_request(json.dumps(EXAMPLE))
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,8 @@ class Scored:
         Calibrated log-odds and probability of default.
     score : float
         Points, higher is safer.
+    band : ScoreBand
+        Which share of the training applicants that is.
     reasons : list of Reason
         At most four reasons that raise the risk, strongest first.
     attributions : ndarray of float64, shape (n_features + n_sources,)
@@ -55,7 +53,7 @@ class Scored:
     residual : float
         Base and attributions together, minus the log-odds: zero but for rounding.
     warnings : list of Warned
-        Such as a source that is missing.
+        A source that is missing or stale, values that training has not seen.
     parts : dict of str to float
         Log-odds of each part of the hybrid before weights, and as `blend` of all before the calibrator.
     """
@@ -64,6 +62,7 @@ class Scored:
     log_odds: float
     pd: float
     score: float
+    band: ScoreBand
     reasons: list[Reason]
     attributions: npt.NDArray[np.float64]
     residual: float
@@ -90,30 +89,44 @@ class Scorer:
         self._plan = compile_plan(bundle.feature_set)
         self._explainer = Explainer.of(bundle)
         self._reasons = ReasonWriter.of(bundle)
-        self._used_tables = _used_tables(bundle.feature_set, self._explainer.sources)
-        self.score(_EMPTY)  # what is compiled at the first call is compiled before the first caller waits
+        self._bands = Bands.of(bundle)
+        self._cautions = Cautions(
+            bundle.reference, bundle.feature_set, _used_tables(bundle.feature_set, self._explainer.sources)
+        )
+        self.score(_WARMING)  # what is compiled at the first call is compiled before the first caller waits
 
     def score(self, request: ScoreRequest) -> Scored:
         """Score one applicant as of the request's `applied_at`."""
-        records, as_of = request.records(), request.as_of
-        features = self._plan.compute(request.application_record(), records, as_of)
-        row = features.reshape(1, -1)
-        length = self.bundle.sequence_length
-        sequences = None if length is None else from_records(records, as_of, length)
+        row, sequences = self._inputs(request)
         parts = self._explainer(row, sequences)
         log_odds = float(parts.log_odds[0])
         attributions = np.concatenate([parts.features[0], parts.sequences[0]])
         return Scored(
-            features=features,
+            features=row[0],
             log_odds=log_odds,
             pd=float(expit(log_odds)),
             score=float(self.bundle.scale.points(log_odds)),
+            band=self._bands(log_odds),
             reasons=self._reasons.write(parts, row, sequences)[0],
             attributions=attributions,
             residual=float(parts.base + attributions.sum() - log_odds),
-            warnings=[_missing(name) for name in request.missing_sources if name in self._used_tables],
+            warnings=self._cautions(request, row[0]),
             parts={name: float(values[0]) for name, values in parts.parts.items()},
         )
+
+    def explain(self, request: ScoreRequest) -> tuple[Attributions, npt.NDArray[np.float64]]:
+        """All attributions of one applicant, and the shares of each source's months, shape (n_sources, MONTHS)."""
+        row, sequences = self._inputs(request)
+        parts = self._explainer(row, sequences)
+        if sequences is None or not parts.sources:
+            return parts, np.zeros((0, MONTHS))
+        return parts, self._explainer.by_month(row, sequences)[0]
+
+    def _inputs(self, request: ScoreRequest) -> tuple[npt.NDArray[np.float64], EventSequences | None]:
+        records, as_of = request.records(), request.as_of
+        features = self._plan.compute(request.application_record(), records, as_of)
+        length = self.bundle.sequence_length
+        return features.reshape(1, -1), None if length is None else from_records(records, as_of, length)
 
 
 def _used_tables(feature_set: FeatureSet, event_sources: tuple[str, ...]) -> frozenset[str]:
@@ -121,15 +134,3 @@ def _used_tables(feature_set: FeatureSet, event_sources: tuple[str, ...]) -> fro
     parents = {source.table.name for source in feature_set.sources}
     children = {source.child.table.name for source in feature_set.sources if source.child}
     return frozenset(parents | children | set(event_sources))
-
-
-def _missing(table: str) -> Warned:
-    return Warned(
-        code=f"missing_source:{table}",
-        en=f"The source {table} was left out; what depends on it was taken as missing.",
-        zh=f"缺少数据来源“{_SOURCES_ZH[table]}”, 相关特征按缺失处理。",
-    )
-
-
-if set(_SOURCES_ZH) != {table.name for table in EVENT_TABLES}:
-    raise RuntimeError("serving/scorer.py names other sources than data_contracts/tables.py; bring them together")

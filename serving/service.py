@@ -2,18 +2,23 @@
 
 Configured by the environment, since BentoML imports this module in processes of its own:
 
+* `LENDWELL_ROSTER`: the file in which `lendwell serve` says who is to answer; or
 * `LENDWELL_BUNDLE`: folder of a bundle; or `LENDWELL_MODEL`, `LENDWELL_VERSION` (an alias or number, `champion` by
-  default) and `LENDWELL_TRACKING_URI` to take it from the registry into `LENDWELL_BUNDLES`;
+  default) and `LENDWELL_TRACKING_URI` to take it from the registry into `LENDWELL_BUNDLES`; a Bento brings its own;
 * `LENDWELL_LOG_URL`: address of the decision log; `LENDWELL_LOG_KEY`: key of its hashes;
+* `LENDWELL_SNAPSHOT`: file of `lendwell snapshot`, for requests by `customer_id` alone;
 * `LENDWELL_REQUEST_SAMPLE`: share of raw requests (0 to 1, none by default) to keep in the folder
   `LENDWELL_REQUEST_LOG`, for `lendwell monitor --parity`;
-* `LENDWELL_KEYS`: file of the API keys that callers need; `LENDWELL_RATE`: requests a second of each.
+* `LENDWELL_KEYS`: file of the API keys that callers need; `LENDWELL_RATE`: requests a second of each;
+* `LENDWELL_RULES`, `LENDWELL_PRODUCTS`, `LENDWELL_STRATEGY`: what applications are decided by, if not Lendwell's own.
 
-BentoML answers `/healthz`, `/readyz` and `/metrics` itself; `__is_ready__` tells it when.
+BentoML keeps the process, its socket and its end; every request is answered by `serving.app`, `/healthz`, `/readyz` and
+`/metrics` too: BentoML's own would make a label of any path that is asked for.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import os
@@ -31,32 +36,32 @@ from serving.decision_log import DecisionLog
 from serving.request_log import RequestLog, open_request_log
 
 CHAMPION = "champion"
+_OF_THE_BENTO = Path(__file__).resolve().parent.parent / "bundle"
+_DRAIN_SECONDS = 2.0
 _SIGNAL_AT_PARENTS_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 
 
-class _Mounted:
-    """The ASGI application that BentoML mounts on import, when there is no bundle yet to answer with."""
+class _Answering:
+    """In front of BentoML's own routes; what starts and ends the process goes on to it."""
 
-    def __init__(self) -> None:
-        self.app: Any = None
+    ours: Any = None
+
+    def __init__(self, app: Any) -> None:
+        self._theirs = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
+        await (self.ours if scope["type"] == "http" else self._theirs)(scope, receive, send)
 
 
-_mounted = _Mounted()
-
-
-@bentoml.asgi_app(_mounted, path="/", name="lendwell")
 @bentoml.service(
     name="lendwell",
     workers=1,
-    traffic={"timeout": 30},
+    traffic={"timeout": 180},
     logging={"access": {"enabled": False}},
-    metrics={"enabled": True},
+    metrics={"enabled": False},
 )
 class ScoringService:
-    """Answers score requests with the champion's bundle."""
+    """Answers score requests with the champions' bundles."""
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
@@ -86,28 +91,49 @@ class ScoringService:
     def _open(self) -> None:
         import torch
 
+        from policy.declared import declared
         from serving.access import guarded
         from serving.app import create_app
+        from serving.decide import Decider
+        from serving.lineup import Lineup
         from serving.scorer import Scorer
+        from serving.snapshot import Snapshot
+        from serving.takeover import Takeover
         from training.bundle import Bundle
 
         torch.set_num_threads(1)
-        bundle = Bundle.load(_bundle_path())
+        roster = os.environ.get("LENDWELL_ROSTER")
+        self._takeover = Takeover(Path(roster)) if roster else None
+        fixed = [] if roster else [Scorer(Bundle.load(_bundle_path()), _version())]
+        lineup = self._takeover.lineup if self._takeover else Lineup(fixed)
         self._log = DecisionLog.open(_log_url())
-        scorer = Scorer(bundle, version=os.environ.get("LENDWELL_VERSION") or "unregistered")
-        app = create_app(scorer, self._log, clock=_now, request_log=_request_log(self._log))
-        _mounted.app = guarded(app, _now)
+        snapshot = Snapshot(Path(file)) if (file := os.environ.get("LENDWELL_SNAPSHOT")) else None
+        app = create_app(
+            lineup,
+            self._log,
+            clock=_now,
+            request_log=_request_log(self._log),
+            snapshot=snapshot,
+            decider=Decider(*declared(), _now),
+        )
+        self._shadow = app.state.lendwell.shadow
+        _Answering.ours = guarded(app, _now)
         # a full collection over the heap of the imported libraries would stall answers for a fifth of a second
         gc.collect()
         gc.freeze()
-
-    def __is_ready__(self) -> bool:
-        return self._log.is_reachable()
+        if self._takeover:
+            self._takeover.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
-    def close(self) -> None:
-        """Give back the connections of the decision log."""
-        self._log.close()
+    async def close(self) -> None:
+        """Write what the challenger has said, and give back the connections of the decision log."""
+        if self._takeover:
+            self._takeover.end()
+        await self._shadow.drain(_DRAIN_SECONDS)
+        await asyncio.to_thread(self._log.close)
+
+
+ScoringService.add_asgi_middleware(_Answering)  # type: ignore[attr-defined]  # BentoML's decorator tells no type
 
 
 def _end_with_parent() -> None:
@@ -124,6 +150,8 @@ def _bundle_path() -> Path:
     given = os.environ.get("LENDWELL_BUNDLE")
     if given:
         return Path(given)
+    if _OF_THE_BENTO.is_dir():
+        return _OF_THE_BENTO
     model, tracking = os.environ.get("LENDWELL_MODEL"), os.environ.get("LENDWELL_TRACKING_URI")
     if not model or not tracking:
         raise ServiceError("Say what to serve: LENDWELL_BUNDLE, or LENDWELL_MODEL and LENDWELL_TRACKING_URI.")
@@ -132,6 +160,12 @@ def _bundle_path() -> Path:
     version = os.environ.setdefault("LENDWELL_VERSION", CHAMPION)
     into = os.environ.get("LENDWELL_BUNDLES") or tempfile.mkdtemp(prefix="lendwell-bundle-")
     return registry.download_bundle(tracking, model, version, Path(into))
+
+
+def _version() -> str:
+    told = _OF_THE_BENTO.with_name("bundle_version")
+    given = os.environ.get("LENDWELL_VERSION")
+    return given or (told.read_text(encoding="utf-8") if told.is_file() else "unregistered")
 
 
 def _request_log(log: DecisionLog) -> RequestLog | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 from hypothesis import settings
 
 BESIDE_THE_CLONE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# The main module of a worker of pytest-xdist has no file; PySpark would take that for its own doctests and exit.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 
 # A busy machine is no fault of an example.
 settings.register_profile("lendwell", deadline=None, print_blob=True)

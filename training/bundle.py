@@ -21,6 +21,7 @@ from training.experiment import Scale
 from training.hybrid import HybridClassifier
 from training.manifest import FORMAT, MANIFEST, bundle_files, verify
 from training.reference import Reference
+from training.reference_rows import ReferenceRows
 from training.tree_attribution import TreeAttribution
 
 _TREES = "trees.safetensors"
@@ -74,6 +75,8 @@ class Bundle:
         Where it comes from: experiment, target, split, seeds, hashes of data; JSON values only.
     identity : str
         SHA-256 of the manifest; empty before it is saved.
+    reference_rows : ReferenceRows or None
+        A sample of rows that were not learnt from, for what monitoring cannot tell from distributions.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Bundle:
     facts: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
     trees: TreeAttribution | None = None
+    reference_rows: ReferenceRows | None = None
 
     @property
     def sequence_length(self) -> int | None:
@@ -107,6 +111,8 @@ class Bundle:
             arrays = {"source": rows.source, "kind": rows.kind, "values": rows.values}
             contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
             save_file(contiguous, folder / "background_sequences.safetensors")
+        if self.reference_rows is not None:
+            self.reference_rows.save(folder)
         boosted, trees = self.model.parts_.get("boosted"), self.trees
         if isinstance(boosted, BoostedClassifier):
             trees = trees or TreeAttribution.of(boosted, self.background_features)
@@ -157,6 +163,7 @@ class Bundle:
             facts=facts,
             identity=file_sha256(folder / MANIFEST),
             trees=TreeAttribution.load(folder / _TREES) if (folder / _TREES).is_file() else None,
+            reference_rows=ReferenceRows.load(folder, declared.names),
         )
 
 

@@ -223,6 +223,12 @@ class Registry:
             f"The registry has no bundle {identity[:12]}. Name the registry that has it with --tracking-uri."
         )
 
+    def aliases(self, name: str) -> dict[str, str]:
+        """Versions of a model by their aliases, by one question to the registry."""
+        with reported(self.tracking_uri):
+            held = self.client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in held.items()}
+
     def versions(self, name: str) -> list[str]:
         """Numbers of a model's versions, the first one first; `RegistryError` where there is no such model."""
         with reported(self.tracking_uri):
@@ -273,6 +279,13 @@ class Registry:
             return {}
         with reported(self.tracking_uri):
             return dict(self.client.get_run(model.run_id).data.tags)
+
+    def run_metrics(self, model: Registered) -> dict[str, float]:
+        """Latest metrics of the run that a version came from; none where it came from no run."""
+        if model.run_id is None:
+            return {}
+        with reported(self.tracking_uri):
+            return dict(self.client.get_run(model.run_id).data.metrics)
 
     def download(self, model: Registered, into: Path) -> Path:
         """Copy a version's bundle into a new folder and verify it."""

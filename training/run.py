@@ -25,7 +25,8 @@ from training.experiment import Experiment, Split, Target
 from training.hybrid import HybridClassifier
 from training.inputs import Inputs
 from training.reference import Reference
-from training.rejects import calibrate_on_granted, learnt_rows, refused_applications
+from training.reference_rows import ReferenceRows
+from training.rejects import calibrate_on_granted, learnt_rows, refused_applications, refused_rows
 from training.search_space import check_space
 from training.sequence_net import SequenceNetClassifier
 from training.splits import Sample, divide, require_both_classes
@@ -78,12 +79,13 @@ def prepare(
     seed: int,
     length: int,
     refused: bool = False,
+    inputs: Inputs | None = None,
     progress: Progress | None = None,
 ) -> Rows:
     """Compute features, raw events, target and split of a folder's labelled applications; without a split all test.
 
     `length` is that of the raw events, 0 where nobody reads them. With `refused`, what a model reads of refused
-    applications is kept, too.
+    applications is kept, too. `inputs` of all applications are computed where they are not given.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def prepare(
         Where the target has one class only, over all or on one side of the split, or either side is too small.
     """
     labels = label(folder, target)
-    inputs = Inputs.read(folder, declared, length, progress)
+    inputs = inputs or Inputs.read(folder, declared, length, progress)
     who = folder.read("applications", ["application_id", "customer_id", "applied_at"])
     who = who.set_index("application_id").loc[labels.defaulted.index]
     if split is None:
@@ -244,11 +246,26 @@ def train(
         feature_set=declared,
         model=hybrid,
         reference=Reference.from_frame(features, hybrid.decision_function(features, events)),
+        reference_rows=_reference_rows(experiment, folder, rows, hybrid, progress),
         background_features=features.iloc[drawn].reset_index(drop=True),
         background_sequences=events.take(drawn) if "sequence_net" in hybrid.parts_ else None,
         scale=ScoreScale.of(experiment.scale),
         facts={**_facts(experiment, folder, rows, found), **({"rejects": learnt.facts} if learnt.facts else {})},
     )
+
+
+def _reference_rows(
+    experiment: Experiment, folder: TableFolder, rows: Rows, hybrid: HybridClassifier, progress: Progress | None
+) -> ReferenceRows:
+    """A sample of rows that were not learnt from: those of the test, and refused ones where such are learnt from."""
+    parts = [Inputs(rows.features, rows.events).take(rows.sample.test)]
+    refused = None if experiment.rejects.method == "none" else refused_rows(experiment, folder, rows, progress)
+    if refused is not None:
+        parts.append(Inputs(refused.features, refused.events).take(refused.test))
+    filled = [part for part in parts if len(part.features)]
+    log_odds = [hybrid.decision_function(part.features, part.events) for part in filled]
+    features = pd.concat([part.features for part in filled])
+    return ReferenceRows.draw(folder, features, np.concatenate(log_odds), seed=experiment.seed)
 
 
 def _budget(experiment: Experiment, trials: int | None, seconds: float | None) -> tuple[int | None, float | None]:

@@ -27,7 +27,7 @@ from scipy.special import expit
 
 from data_contracts.errors import BundleError, RequestError
 from data_contracts.folder import file_sha256
-from data_contracts.messages import ScoreRequest, read_request
+from data_contracts.messages import EXAMPLE, ScoreRequest, read_request
 from features.requests import of_requests
 from features.sets import feature_set
 from training.bundle import Bundle
@@ -35,25 +35,6 @@ from training.manifest import MANIFEST, verify
 
 REQUEST = "request"
 OUTPUTS = ("pd", "score", "log_odds")
-EXAMPLE = {
-    "application": {
-        "application_id": "A1",
-        "customer_id": "C1",
-        "applied_at": "2024-05-01T09:30:00+08:00",
-        "product": "emergency_cash",
-        "amount_requested": 300_000,
-        "term_months": 3,
-    },
-    "inquiries": [
-        {
-            "inquiry_id": "i1",
-            "occurred_at": "2024-04-20T10:00:00+08:00",
-            "known_at": "2024-04-20T10:00:00+08:00",
-            "reason": "loan_approval",
-            "institution_kind": "bank",
-        }
-    ],
-}
 
 
 class ScoringModel(PythonModel):

@@ -19,7 +19,7 @@ from features.sequences import EventSequences
 from reporting.page import Text, Unknown
 
 EXPLAINED_ROWS = 300
-AUDITED_ROWS, AUDITED_AGAINST = 25, 20  # a walk is taken for each pair of them
+AUDITED_ROWS, AUDITED_AGAINST = 50, 20  # a walk is taken for each pair of them
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from evaluation.comparison import Comparison
 from evaluation.implementation import implementation_test, served_rows
@@ -40,27 +41,29 @@ def report_input(
 ) -> ReportInput:
     """Measure a bundle on its rows; `tell` is called with a step and the share that is done."""
     bundle, folder, seed, test = subject.bundle, subject.folder, subject.experiment.seed, subject.test
-    tell("evaluation: attributions", 0.1)
-    explained = explanation.explained_sample(subject)
-    months = explanation.months_of_events(subject, explained)
-    tell("evaluation: interactions", 0.2)
-    pairs = worth.interactions_of(subject, explained.features)
-    tell("evaluation: without each source", 0.35)
-    without = tuple(without_sources(bundle, folder, subject.rows, subject.tested, test.pd))
-    tell("evaluation: data", 0.55)
-    came = origin(bundle, folder, subject.experiment.decision_point)
-    tell("evaluation: implementation", 0.6)
-    served = served_rows(bundle, folder, subject.rows, subject.tested, seed=seed)
-    same = implementation_test(bundle, subject.rows, served)
-    tell("evaluation: reasons", 0.62)
-    reasons = explanation.reasons_of(subject, explained, served)
-    tell("evaluation: probes", 0.65)
-    score = probes.scorer(subject)
-    slices, noise = probes.slices_of(subject), probes.noise_of(subject, score)
-    directions = probes.directions_of(subject, score)
-    tell("evaluation: over time, by segment", 0.8)
-    over_time = course_of(subject)
-    segments = by_segment(test.y, test.pd, subject.dimensions, seed=seed)
+    with ThreadPoolExecutor(1) as beside:  # mostly DuckDB's work, beside what is mostly Python's
+        silent = beside.submit(without_sources, bundle, folder, subject.rows, subject.tested, test.pd)
+        tell("evaluation: attributions", 0.1)
+        explained = explanation.explained_sample(subject)
+        months = explanation.months_of_events(subject, explained)
+        tell("evaluation: interactions", 0.2)
+        pairs = worth.interactions_of(subject, explained.features)
+        tell("evaluation: data", 0.35)
+        came = origin(bundle, folder, subject.experiment.decision_point)
+        tell("evaluation: implementation", 0.4)
+        served = served_rows(bundle, folder, subject.rows, subject.tested, seed=seed)
+        same = implementation_test(bundle, subject.rows, served)
+        tell("evaluation: reasons", 0.45)
+        reasons = explanation.reasons_of(subject, explained, served)
+        tell("evaluation: probes", 0.5)
+        score = probes.scorer(subject)
+        slices, noise = probes.slices_of(subject), probes.noise_of(subject, score)
+        directions = probes.directions_of(subject, score)
+        tell("evaluation: over time, by segment", 0.7)
+        over_time = course_of(subject)
+        segments = by_segment(test.y, test.pd, subject.dimensions, seed=seed)
+        tell("evaluation: without each source", 0.85)
+        without = tuple(silent.result())
     tell("evaluation: alternative, fairness", 0.9)
     return ReportInput(
         identity=_identity(subject, owner),

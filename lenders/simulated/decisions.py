@@ -21,10 +21,11 @@ from lenders.simulated.timeline import (
     Timeline,
     generator,
     geometric,
+    months_later,
     sigmoid,
 )
 
-__all__ = ["LINE_MONTHS", "PRODUCTS", "Decisions", "decide"]
+__all__ = ["LINE_MONTHS", "PRODUCTS", "Decisions", "decide", "late_90_dpd"]
 
 LINE_MONTHS = 12  # the longest that a credit line can be drawn
 _INTERCEPTS = np.array([-3.38, -3.72, -3.52, -3.47])
@@ -144,6 +145,17 @@ def decide(people: People, timeline: Timeline, macro: Floats, rings: Rings, scen
         listed=asked.month >= HISTORY_MONTHS,
         serial=np.arange(n),
     ).take(made[np.argsort(asked.applied_at[made], kind="stable")])
+
+
+def late_90_dpd(decisions: Decisions) -> Flags:
+    """Whether a loan would be 90 days past due by the twelfth month on book, granted or not.
+
+    That is an instalment missed for long early enough, whose arrears are not paid; cured arrears end before 85 days.
+    """
+    late: Flags = (
+        months_later(decisions.applied_at, 12) - months_later(decisions.applied_at, decisions.missed) >= 90 * DAY
+    )
+    return late & (decisions.missed > 0) & ~decisions.cured
 
 
 def _by_rank(customer: Ints) -> list[Ints]:

@@ -17,7 +17,7 @@ from lenders.simulated.accounts import open_accounts
 from lenders.simulated.bureau import bureau_tables
 from lenders.simulated.consents import consent_table, within_consent
 from lenders.simulated.consumption import consumption_tables
-from lenders.simulated.decisions import Decisions, decide
+from lenders.simulated.decisions import Decisions, decide, late_90_dpd
 from lenders.simulated.declared import applications_table
 from lenders.simulated.devices import device_columns
 from lenders.simulated.feeds import disturbed, of_known_accounts
@@ -45,8 +45,9 @@ class SimulatedLender:
         Canonical tables by name. Rejected applicants have no outcome in them.
     truth : DataFrame
         One row an application: `application_id`, `true_pd` (probability of 30 days past due by the sixth month on
-        book), `defaults` (whether that comes to pass were the loan granted), `granted` and `ring` (number of the fraud
-        ring, missing for most). Never readable by features.
+        book), `defaults` (whether that comes to pass were the loan granted), `late_90_dpd` (whether it would be 90 days
+        past due by the twelfth month on book), `granted` and `ring` (number of the fraud ring, missing for most). Never
+        readable by features.
     """
 
     tables: dict[str, pa.Table]
@@ -184,6 +185,7 @@ def _truth(decisions: Decisions, applications: pa.Array) -> pd.DataFrame:
             "application_id": applications.take(pa.array(rows)).to_pandas(),
             "true_pd": decisions.true_pd[rows],
             "defaults": decisions.defaults[rows],
+            "late_90_dpd": late_90_dpd(decisions)[rows],
             "granted": decisions.granted[rows],
             "ring": pd.Series(decisions.ring[rows], dtype="Int64").where(decisions.ring[rows] >= 0),
         }

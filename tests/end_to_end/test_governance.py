@@ -57,9 +57,9 @@ class Governed:
         return self.run("gate", version, "--data", self.tables, "--gate", file, "--out", self.home / "verdict.json")
 
 
-@pytest.fixture(scope="module")
-def governed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Governed:
-    home = tmp_path_factory.mktemp("governed") / "home"
+@pytest.fixture
+def governed(trained: Trained, tmp_path: Path) -> Governed:
+    home = tmp_path / "home"
     shutil.copytree(trained.home, home)
     registry = Home(home).registry()
     registry.register("quick", registry.find("quick/1").run_id)

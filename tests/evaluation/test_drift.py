@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import chi2_contingency, fisher_exact
+from scipy.stats import hypergeom, mannwhitneyu
 
 from data_contracts.errors import BundleError
 from evaluation.drift import compare, discovery_limit, psi
+from evaluation.drift.chances import chances
+from evaluation.drift.kernel import tail
 from training.reference import Reference
 
 MISSING = np.linspace(0, 0.9, 10)
@@ -41,20 +43,73 @@ def test_psi_by_hand():
     assert np.isfinite(psi([10, 0], [0, 10]))
 
 
-def test_p_value_equals_the_contingency_table():
+def fisher(now: int, then: int, m: int, n: int) -> float:
+    """Twice the smaller tail of `now` of `m` beside `then` of `n`."""
+    law = hypergeom(n + m, then + now, m)
+    return min(1.0, 2 * min(law.sf(now - 1), law.cdf(now)))
+
+
+def test_two_values_are_tested_exactly():
     result = one([0.0] * 600 + [1.0] * 400, [0.0] * 110 + [1.0] * 90)
-    table = chi2_contingency([[600, 400], [110, 90]], correction=False)
-    assert result.features[0].p_value == pytest.approx(table.pvalue, rel=1e-9)
+    assert result.features[0].p_value == pytest.approx(fisher(90, 400, 200, 1000), rel=1e-9)
+    assert result.features[0].aspect == "level"
     assert result.verdict == "stable"
 
 
-def test_few_missing_values_are_tested_exactly():
-    """Three missing of 200 where one of 2,000 was: too few for a chi-square, so Fisher's, at half."""
+def test_missing_values_are_tested_exactly():
+    """Three missing of 200 where one of 2,000 was; the others are all alike, so that nothing else is tested."""
     result = one([1.0] * 1999 + [np.nan], [1.0] * 197 + [np.nan] * 3)
-    one_sided = fisher_exact([[3, 197], [1, 1999]], alternative="greater").pvalue
-    assert result.features[0].p_value == pytest.approx(2 * one_sided, rel=1e-9)
+    assert result.features[0].p_value == pytest.approx(fisher(3, 1, 200, 2000), rel=1e-9)
+    assert result.features[0].aspect == "missing"
     assert result.features[0].missing_rate == 0.015
     assert result.features[0].reference_missing_rate == 0.0005
+
+
+def test_level_is_the_rank_sum_test_and_shape_the_least_likely_bin():
+    then, now = [500, 300, 150, 50, 0], [110, 80, 45, 15, 0]
+    found = chances([then], [now])
+    values = np.arange(4)
+    ranked = mannwhitneyu(np.repeat(values, now[:4]), np.repeat(values, then[:4]), use_continuity=False)
+    assert found.level[0] == pytest.approx(ranked.pvalue, rel=0.05)  # normal, without correction for steps
+    shape = 4 * min(fisher(k, n, 250, 1000) for k, n in zip(now, then, strict=True) if k)
+    assert found.shape[0] == pytest.approx(shape, rel=1e-9)
+    assert np.isnan(found.missing[0])
+    assert found.overall[0] == pytest.approx(2 * min(found.level[0], shape))
+    assert np.isnan(chances([then], [now], ordered=False).level[0])
+
+
+def test_the_exact_chance_is_that_of_the_hypergeometric_law():
+    rng = np.random.default_rng(23)
+    for _ in range(300):
+        kind, others = rng.integers(0, 400), rng.integers(1, 4000)
+        draws = int(rng.integers(1, kind + others))
+        drawn = int(rng.hypergeometric(kind, others, draws)) if rng.random() < 0.7 else max(0, draws - int(others))
+        expected = fisher(drawn, int(kind) - drawn, draws, int(kind + others) - draws)
+        assert tail(drawn, kind, others, draws) == pytest.approx(expected, rel=1e-8, abs=1e-300)
+
+
+def test_values_are_counted_as_the_reference_counts_them():
+    rng = np.random.default_rng(29)
+    then = pd.DataFrame({"a": rng.normal(size=500), "b": rng.integers(0, 3, 500).astype(float), "c": 7.0, "d": np.nan})
+    reference = Reference.from_frame(then, rng.normal(size=500))
+    odd = [np.nan, np.inf, -np.inf, 0.0, 1.0, 7.0, np.nextafter(7.0, 8.0), *reference.features[0].edges]
+    now = pd.DataFrame(dict.fromkeys("abcd", odd * 10))
+    for row, described in zip(compare(reference, now, np.zeros(len(now))).features, reference.features, strict=True):
+        assert row.actual == tuple(described.counts(now[row.name]))
+        assert row.outside_range == described.outside(now[row.name]) / len(now)
+
+
+@pytest.mark.parametrize(("n", "reference_rows"), [(100, 2000), (5000, 5000)])
+@pytest.mark.parametrize(
+    "shares", [[0.1] * 10, [0.97, 0.02, 0.01], [0.74, 0.22, 0.036, 0.004], [0.98, 0.02], [0.3, 0.05, 0.05, 0.6]]
+)
+def test_chances_hold_for_skewed_and_rare_bins(n, reference_rows, shares):
+    rng = np.random.default_rng(17)
+    none = np.zeros((40_000, 1), dtype=np.int64)
+    drawn = [np.hstack([rng.multinomial(rows, shares, 40_000), none]) for rows in (reference_rows, n)]
+    p_values = chances(*drawn).overall
+    assert (p_values <= 0.01).mean() <= 0.011
+    assert (p_values <= 0.001).mean() <= 0.0014
 
 
 @pytest.mark.parametrize(
@@ -96,7 +151,7 @@ def test_significant_but_tiny_is_stable():
     then, now = rng.normal(size=400_000), rng.normal(0.03, 1, 400_000)
     result = one(then.tolist(), now.tolist())
     assert result.features[0].p_value < 1e-6
-    assert result.features[0].psi < 0.02
+    assert result.features[0].psi < 0.01
     assert result.verdict == "stable"
 
 
@@ -123,7 +178,7 @@ def test_threshold_shrinks_with_rows(reference):
     thresholds = [
         compare(reference, applicants(rng, n), rng.normal(size=n)).features[0].psi_threshold for n in (200, 1000, 5000)
     ]
-    assert thresholds[0] > 0.1 > thresholds[1] > thresholds[2] > 0.02
+    assert thresholds[0] > 0.1 > thresholds[1] > thresholds[2] > 0.01
 
 
 def test_order_of_rows_and_columns_does_not_matter(reference):

@@ -65,7 +65,7 @@ def test_written_folder_holds_tables_and_truth(small: SimulatedLender, tmp_path:
     assert (folder.lender, folder.dates) == ("simulated", "calendar")
     assert folder.rows("transactions") == small.tables["transactions"].num_rows
     truth = pq.read_table(tmp_path / "lender" / "truth" / "truth.parquet")
-    assert truth.column_names == ["application_id", "true_pd", "defaults", "granted", "ring"]
+    assert truth.column_names == ["application_id", "true_pd", "defaults", "late_90_dpd", "granted", "ring"]
     assert truth.num_rows == small.tables["applications"].num_rows
     assert "truth" not in folder.tables
 
@@ -129,6 +129,16 @@ def test_outcomes_follow_from_instalments_and_payments(lender: SimulatedLender, 
 def test_outcome_at_six_months_is_the_drawn_default(granted: pd.DataFrame) -> None:
     assert ((granted.dpd_max >= 30) == granted.defaults).all()
     assert granted.granted.all()
+
+
+def test_the_truth_tells_who_would_be_90_days_late_by_the_twelfth_month(lender: SimulatedLender) -> None:
+    outcomes = arrow_to_pandas(lender.tables["outcomes"]).query("months_on_book == 12")
+    told = outcomes.merge(lender.truth, on="application_id")
+    seen = told.dpd_max >= 90
+    assert seen.sum() > 50
+    assert (seen != told.late_90_dpd).mean() < 0.001  # a month begins while the money is on its way
+    late = lender.truth.groupby("granted").late_90_dpd.mean()
+    assert late[False] > 2 * late[True]
 
 
 def test_only_granted_applications_have_outcomes_and_truth_knows_all(lender: SimulatedLender) -> None:

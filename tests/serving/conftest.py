@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,10 +24,14 @@ from features.batch import compute
 from features.sequences import from_folder
 from features.sets import feature_set
 from serving.decision_log import DecisionLog
+from serving.launch import running_service
+from serving.scorer import Scorer
+from serving.snapshot import write_snapshot
 from training.boosted import BoostedClassifier
 from training.bundle import Bundle, ScoreScale
 from training.hybrid import HybridClassifier
 from training.reference import Reference
+from training.reference_rows import ReferenceRows
 from training.sequence_net import SequenceNetClassifier
 from training.tabular_net import TabularNetClassifier
 
@@ -137,12 +142,14 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
         sequence_net=SequenceNetClassifier(hidden=8, max_epochs=4, n_jobs=1),
         n_folds=2,
     ).fit(features, labels, sequences=sequences)
+    log_odds = model.decision_function(features, sequences)
     bundle = Bundle(
         name="tiny",
         decision_point="application",
         feature_set=feature_set("application_v1"),
         model=model,
-        reference=Reference.from_frame(features, model.decision_function(features, sequences)),
+        reference=Reference.from_frame(features, log_odds),
+        reference_rows=ReferenceRows.draw(folder, features, log_odds),
         background_features=features.iloc[:40],
         background_sequences=sequences.take(np.arange(40)),
         scale=ScoreScale(600.0, 20.0, 40.0),
@@ -183,6 +190,40 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def log(url: str) -> Iterator[DecisionLog]:
-    with DecisionLog.open(url, key="a key") as opened:
+def log(tmp_path: Path) -> Iterator[DecisionLog]:
+    """An empty decision log; the log's own tests have one on each database."""
+    with DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", key="a key") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def scorer(champion: Champion) -> Scorer:
+    """The champion at work, in this process."""
+    return Scorer(Bundle.load(champion.bundle), version="champion")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A served champion: a real BentoML process."""
+
+    url: str
+    log_url: str
+
+
+@pytest.fixture(scope="session")
+def service(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One process for all tests that change nothing of it."""
+    home = tmp_path_factory.mktemp("service")
+    log_url = f"sqlite:///{home}/decisions.db"
+    write_snapshot(champion.folder, home / "snapshot.db")
+    with running_service(
+        champion.bundle, log_url, version="7", home=home / "bentoml", snapshot=home / "snapshot.db"
+    ) as url:
+        yield Running(url, log_url)
+
+
+@pytest.fixture
+def served(service: Running) -> Iterator[httpx.Client]:
+    """Calls to that process."""
+    with httpx.Client(base_url=service.url, timeout=20.0, trust_env=False) as client:
+        yield client

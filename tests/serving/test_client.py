@@ -1,13 +1,21 @@
-"""Requests made from tables: what was known at `applied_at`, corrections and all."""
+"""Requests made from tables: what was known at `applied_at`, corrections and all; and a client that asks again."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 
-from data_contracts.errors import RequestError, SourceError
+from data_contracts.errors import RequestError, ServiceError, SourceError
 from data_contracts.folder import TableFolder, write_tables
 from data_contracts.messages import parse_request
 from data_contracts.tables import EVENT_TABLES, TABLES
@@ -15,8 +23,15 @@ from features.batch import compute
 from features.online import compile_plan
 from features.sequences import from_folder, from_records
 from features.sets import feature_set
-from serving.client import request_from_tables, requests_from_tables
+from serving.app import create_app
+from serving.client import ScoreClient, request_from_tables, requests_from_tables
+from serving.decision_log import DecisionLog
+from serving.launch import free_port
+from serving.lineup import Lineup
+from serving.scorer import Scorer
+from serving.wire import Limits
 from tests.random_records import AS_OF, applicant, frames
+from tests.serving.conftest import Running
 
 PEOPLE = [applicant(np.random.default_rng(seed), seed) for seed in range(12)]
 
@@ -64,3 +79,58 @@ def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
     Path(folder.files("inquiries")[0]).write_bytes(b"PAR1")
     with pytest.raises(SourceError, match=r"Table inquiries in .* cannot be read .* write it anew"):
         request_from_tables(folder, folder_names()[0])
+
+
+@contextmanager
+def on_a_socket(app: Starlette, port: int, after: float = 0.0) -> Iterator[str]:
+    """The application on a real socket of this process, from some seconds on."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off"))
+
+    def run() -> None:
+        time.sleep(after)
+        server.run()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def test_a_full_line_is_waited_for(scorer: Scorer, log: DecisionLog, champion: Any) -> None:
+    app = create_app(Lineup([scorer]), log, lambda: AS_OF, Limits(most_waiting=1, retry_seconds=0))
+    with on_a_socket(app, free_port("127.0.0.1"), after=0.3) as url:
+
+        def ask(body: dict[str, Any]) -> str:
+            with ScoreClient(url, retries=12, backoff=0.05) as client:  # before there is anybody to ask, too
+                return client.score(body).application_id
+
+        with ThreadPoolExecutor(6) as callers:
+            answered = list(callers.map(ask, champion.requests[:12]))
+    assert answered == [body["application"]["application_id"] for body in champion.requests[:12]]
+    assert len(log.read()) == 12
+
+
+def test_a_client_gives_up_in_the_end_and_says_why(
+    scorer: Scorer, log: DecisionLog, request_body: dict[str, Any]
+) -> None:
+    app = create_app(Lineup([scorer]), log, lambda: AS_OF, Limits(most_waiting=0, retry_seconds=0))
+    with on_a_socket(app, free_port("127.0.0.1")) as url, ScoreClient(url, retries=4, backoff=0.1) as client:
+        with pytest.raises(ServiceError, match="503: Too many requests are under way"):
+            client.score(request_body)
+        request_body["application"]["product"] = "yacht"
+        with ScoreClient(url, decision_point="collection") as client, pytest.raises(RequestError, match="404"):
+            client.score(request_body)
+
+
+def test_every_question_has_its_answer(service: Running, champion: Any) -> None:
+    with ScoreClient(service.url) as client:
+        answer = client.score(champion.requests[7])
+        told = client.score_batch([*champion.requests[7:9], {"application": {}}])
+        assert told.answers[0] == answer
+        assert [fault.place for fault in told.faults] == [2]
+        assert client.explain(champion.requests[7]).decision_id == answer.decision_id
+        assert client.score_customer("C-7").application_id == "A-7"
+        assert client.champions()[0].bundle == answer.bundle

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,12 @@ from serving.decision_log import Decision, DecisionLog, feature_matrix, new_deci
 from tests.serving.decisions import NOON, asked, decided
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def log(url: str) -> Iterator[DecisionLog]:
+    with DecisionLog.open(url, key="a key") as opened:
+        yield opened
 
 
 def test_what_was_appended_is_read_back_to_the_bit(log: DecisionLog) -> None:

@@ -6,7 +6,7 @@ import json
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,12 @@ LATER = NOON + timedelta(days=1000)
 
 
 @pytest.fixture
-def log(log: DecisionLog) -> DecisionLog:
+def log(url: str) -> Iterator[DecisionLog]:
     """Five decisions, a day apart."""
-    for day in range(5):
-        log.append(asked(f"A-{day}"), decided(at=NOON + timedelta(days=day)))
-    return log
+    with DecisionLog.open(url, key="a key") as opened:
+        for day in range(5):
+            opened.append(asked(f"A-{day}"), decided(at=NOON + timedelta(days=day)))
+        yield opened
 
 
 def tamper(log: DecisionLog, *statements: str) -> None:

@@ -19,6 +19,7 @@ from evaluation.reason_checks import ReasonAgreement, agreement, stability
 from features.requests import of_requests
 from serving.app import create_app
 from serving.decision_log import DecisionLog
+from serving.lineup import Lineup
 from serving.reason_checks import logged_agreement, served_agreement
 from serving.scorer import Scorer
 from training.bundle import Bundle
@@ -73,7 +74,7 @@ def test_reasons_against_another_background_are_noticed(scorer: Scorer, requests
 
 def test_logged_reasons_are_the_measured_ones(champion: Any, scorer: Scorer, tmp_path: Path) -> None:
     with DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", key="of the test") as log:
-        app = create_app(scorer, log, clock=lambda: datetime(2025, 6, 1))
+        app = create_app(Lineup([scorer]), log, clock=lambda: datetime(2025, 6, 1))
         assert asyncio.run(statuses(app, champion.requests[:12])) == [200] * 12
         decisions = log.read(bundle=scorer.bundle.identity)
         assert logged_agreement(scorer.bundle, decisions) == ReasonAgreement(12, 12, ())

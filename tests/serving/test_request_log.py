@@ -18,6 +18,7 @@ from serving.app import create_app
 from serving.client import ScoreClient
 from serving.decision_log import Decision, DecisionLog
 from serving.launch import running_service
+from serving.lineup import Lineup
 from serving.monitoring.parity import check_parity
 from serving.request_log import LoggedRequest, RequestLog, open_request_log, read_requests, sampled
 from serving.scorer import Scorer
@@ -175,7 +176,7 @@ def test_the_service_keeps_what_it_answered_once(champion: Any, tmp_path: Path) 
     scorer = Scorer(Bundle.load(champion.bundle))
     with DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", key="a key") as log:
         kept = RequestLog(tmp_path / "requests", 1.0, log.pseudonym)
-        http = Http(create_app(scorer, log, clock=lambda: NOON, request_log=kept))
+        http = Http(create_app(Lineup([scorer]), log, clock=lambda: NOON, request_log=kept))
         answers = [http.post(PATH, json=body).json() for body in champion.requests[:3]]
         assert http.post(PATH, json=champion.requests[0]).json() == answers[0]
         assert http.post(PATH, json={}).status_code == 422
@@ -193,7 +194,7 @@ def test_an_answer_is_given_also_where_nothing_can_be_kept(champion: Any, tmp_pa
     with DecisionLog.open(f"sqlite:///{tmp_path}/decisions.db", key="a key") as log:
         kept = RequestLog(tmp_path / "requests", 1.0, log.pseudonym)
         (tmp_path / "requests").rmdir()
-        http = Http(create_app(scorer, log, clock=lambda: NOON, request_log=kept))
+        http = Http(create_app(Lineup([scorer]), log, clock=lambda: NOON, request_log=kept))
         assert http.post(PATH, json=champion.requests[0]).status_code == 200
         assert kept.dropped == 1
 

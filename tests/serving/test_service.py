@@ -6,46 +6,21 @@ import copy
 import json
 import shutil
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
-from data_contracts.errors import BundleError, RequestError, ServiceError
+from data_contracts.errors import BundleError, DeclarationError, RequestError, ServiceError
 from serving.client import ScoreClient, request_from_tables
 from serving.decision_log import DecisionLog
 from serving.launch import running_service
+from tests.serving.calls import PATH
+from tests.serving.conftest import Running
 
 ROOT = Path(__file__).resolve().parents[2]
-PATH = "/v1/application/score"
-
-
-@dataclass(frozen=True)
-class Running:
-    url: str
-    log_url: str
-
-
-@pytest.fixture(scope="module")
-def service(champion: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    home = tmp_path_factory.mktemp("service")
-    log_url = f"sqlite:///{home}/decisions.db"
-    with running_service(champion.bundle, log_url, version="7", home=home / "bentoml") as url:
-        yield Running(url, log_url)
-
-
-@pytest.fixture
-def http(service: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.url, timeout=20.0, trust_env=False) as client:
-        yield client
 
 
 def test_the_answer_equals_batch_scoring_and_is_logged(service: Running, champion: Any) -> None:
@@ -92,7 +67,7 @@ _LATE = {
 }
 
 
-def test_a_hundred_megabytes_are_refused_unread(service: Running, http: httpx.Client) -> None:
+def test_a_hundred_megabytes_are_refused_unread(service: Running, served: httpx.Client) -> None:
     sent = 0
 
     def body() -> Iterator[bytes]:
@@ -103,20 +78,20 @@ def test_a_hundred_megabytes_are_refused_unread(service: Running, http: httpx.Cl
 
     for headers in ({}, {"Content-Length": "100000000"}):
         sent = 0
-        reply = http.post(PATH, content=body(), headers={"Content-Type": "application/json", **headers})
+        reply = served.post(PATH, content=body(), headers={"Content-Type": "application/json", **headers})
         assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_long")
         assert sent < 50_000_000
-    assert http.get("/readyz").status_code == 200
+    assert served.get("/readyz").status_code == 200
 
 
-def test_another_decision_point_and_another_path(http: httpx.Client, request_body: dict) -> None:
-    assert http.post("/v1/collection/score", json=request_body).status_code == 404
-    assert http.get("/").json()["error"]["code"] == "not_found"
+def test_another_decision_point_and_another_path(served: httpx.Client, request_body: dict) -> None:
+    assert served.post("/v1/collection/score", json=request_body).status_code == 404
+    assert served.get("/").json()["error"]["code"] == "not_found"
 
 
-def test_health_metrics_and_champions(http: httpx.Client) -> None:
-    assert [http.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", "/v1/champions")] == [200] * 4
-    assert http.get("/v1/champions").json()["champions"][0]["bundle"]["version"] == "7"
+def test_health_metrics_and_champions(served: httpx.Client) -> None:
+    assert [served.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", "/v1/champions")] == [200] * 4
+    assert served.get("/v1/champions").json()["champions"][0]["bundle"]["version"] == "7"
 
 
 def test_a_port_in_use_is_told_before_anything_starts(champion: Any, tmp_path: Path) -> None:
@@ -146,31 +121,6 @@ def test_a_bundle_with_one_byte_changed_is_refused(champion: Any, tmp_path: Path
         pass
 
 
-def test_serve_ends_with_all_its_processes_when_it_is_told_to(champion: Any, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = "import sys; from pathlib import Path; from serving.launch import serve; "
-    command += "sys.exit(serve(Path(sys.argv[1]), sys.argv[2], port=int(sys.argv[3])))"
-    arguments = [str(champion.bundle), f"sqlite:///{tmp_path}/decisions.db", str(port)]
-    with (tmp_path / "output").open("wb") as output:
-        server = subprocess.Popen([sys.executable, "-c", command, *arguments], cwd=ROOT, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and server.poll() is None:
-            with suppress(httpx.HTTPError), httpx.Client(trust_env=False) as client:
-                if client.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
-                    break
-            time.sleep(0.1)
-        family = psutil.Process(server.pid).children(recursive=True)
-    finally:
-        server.terminate()
-    assert server.wait(20) == 0
-    assert len(family) >= 2
-    assert psutil.wait_procs(family, timeout=5)[1] == []
-    assert "Traceback" not in (tmp_path / "output").read_text()
-
-
 def test_a_client_without_a_service_is_told_how_to_start_one(champion: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -181,3 +131,28 @@ def test_a_client_without_a_service_is_told_how_to_start_one(champion: Any) -> N
         pytest.raises(ServiceError, match="lendwell serve"),
     ):
         client.score(json.dumps(body))
+
+
+def test_an_application_is_decided_and_logged_over_http(service: Running, served: httpx.Client, champion: Any) -> None:
+    body = champion.requests[0]
+    reply = served.post("/v1/application/decide", json=body)
+    assert reply.status_code == 200, reply.text
+    answer = reply.json()
+    assert answer["outcome"] == "decline"  # its product is none of those that are offered
+    assert "P01" in [reason["code"] for reason in answer["reasons"]]
+    assert served.post("/v1/application/decide", json=body).json() == answer
+    with DecisionLog.open(service.log_url) as log:
+        assert log.get(answer["decision_id"])[0].kind == "decision"
+
+
+def test_products_that_are_declared_wrongly_are_told_before_anything_starts(
+    champion: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "products.toml").write_text('cap = 0.9\n[car]\nzh = "车贷"\n', encoding="utf-8")
+    monkeypatch.setenv("LENDWELL_PRODUCTS", str(tmp_path / "products.toml"))
+    told = r"(?s)car: applications know no such.*cap: Input should be less than or equal to 0\.36.*car\.en: is missing"
+    with (
+        pytest.raises(DeclarationError, match=told),
+        running_service(champion.bundle, f"sqlite:///{tmp_path}/decisions.db"),
+    ):
+        pass

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from data_contracts.errors import BundleError
@@ -35,6 +36,9 @@ def test_what_was_saved_scores_the_same(tiny):
     assert (loaded.name, loaded.decision_point, loaded.scale) == ("tiny", "application", ScoreScale(600.0, 20.0, 40.0))
     assert loaded.feature_set.identity == tiny.bundle.feature_set.identity
     assert loaded.reference == tiny.bundle.reference
+    np.testing.assert_array_equal(loaded.reference_rows.features, tiny.bundle.reference_rows.features)
+    np.testing.assert_array_equal(loaded.reference_rows.log_odds, tiny.bundle.reference_rows.log_odds)
+    pd.testing.assert_frame_equal(loaded.reference_rows.requests, tiny.bundle.reference_rows.requests)
     assert loaded.facts == json.loads(json.dumps(tiny.bundle.facts))
     at = tiny.rows.sample.test
     features, events = tiny.rows.features.iloc[at], tiny.rows.events.take(at)

@@ -12,6 +12,7 @@ from data_contracts.errors import DeclarationError, TrainingError
 from features.batch import compute
 from training import run
 from training.experiment import Experiment
+from training.reference_rows import MOST_ROWS
 from training.rejects import refused_applications, refused_rows
 from training.run import BACKGROUND_ROWS
 
@@ -93,6 +94,19 @@ def test_it_is_explained_and_watched_against_training_rows_only(tiny):
     assert len(background) == min(BACKGROUND_ROWS, len(train))
     known = {row.tobytes() for row in train.to_numpy()}
     assert all(row.tobytes() in known for row in background.to_numpy())
+
+
+def test_it_carries_rows_that_it_has_not_learnt_from_without_their_names(tiny):
+    rows, test = tiny.bundle.reference_rows, tiny.rows.sample.test
+    assert len(rows.features) == min(MOST_ROWS, len(test))
+    np.testing.assert_array_equal(rows.features, tiny.rows.features.iloc[test])  # fewer than are drawn at most
+    scores = tiny.bundle.model.decision_function(tiny.rows.features.iloc[test], tiny.rows.events.take(test))
+    np.testing.assert_allclose(rows.log_odds, scores, rtol=1e-12)
+    asked = tiny.folder.read("applications").set_index("application_id").loc[tiny.rows.features.index[test]]
+    assert rows.requests["product"].tolist() == asked["product"].tolist()
+    assert rows.requests["amount_requested"].tolist() == (asked["amount_requested"] / 100).tolist()
+    assert list(rows.requests.columns) == ["product", "channel", "amount_requested"]
+    assert rows.features.index.equals(pd.RangeIndex(len(rows.features)))
 
 
 def test_risk_directions_hold_unless_they_are_switched_off(tiny):

@@ -1,0 +1,29 @@
+"""A decision by the real command line: the same application, the trained champion, rules, products and strategy."""
+
+from __future__ import annotations
+
+from data_contracts.folder import TableFolder
+from tests.command_line import refused, run
+from tests.end_to_end.conftest import Trained
+
+
+def test_applications_are_decided_with_amount_rate_schedule_and_reasons(trained: Trained) -> None:
+    applications = TableFolder.open(trained.tables).read("applications")
+    outcomes = set()
+    for row in applications.groupby("product").head(4).itertuples():
+        words = ("policy", "decide", "--data", trained.tables, "--application", row.application_id, "--model", "quick")
+        facts = run(*words, "--home", trained.folder / "home", "--json").facts
+        outcomes.add(facts["outcome"])
+        if facts["outcome"] == "approve":
+            assert 0 < facts["amount"] <= row.amount_requested
+            assert sum(one["principal"] for one in facts["schedule"]) == facts["amount"]
+            assert facts["annual_effective"] <= 0.24
+            told = run(*words, "--home", trained.folder / "home").out
+            assert "outcome           approve" in told
+    assert "approve" in outcomes
+    assert len(outcomes) > 1
+
+
+def test_an_application_that_is_not_there_is_told(trained: Trained) -> None:
+    words = ("policy", "decide", "--data", trained.tables, "--application", "nobody", "--model", "quick")
+    assert "nobody" in refused(*words, "--home", trained.folder / "home", code=2)
