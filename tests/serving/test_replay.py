@@ -211,4 +211,4 @@ def test_a_log_of_what_differs_ends_with_exit_code_3(champion: Any, bundle: Bund
     assert (ran.code, ran.facts["replayed"], ran.facts["causes"]) == (3, 1, {"points": 1})
     (told,) = ran.facts["first_differences"]
     assert msgspec.convert(told["differences"], list[dict[str, Any]])[0]["logged"] == 1.0
-    assert ran.facts["other_kinds"] == {"decision": 1}
+    assert ran.facts["other_kinds"] == {"decision": 1}  # one that no bundle was asked about
