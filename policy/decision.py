@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from data_contracts.errors import DeclarationError
 from policy.decided import Decision, DecisionReason, Scored, merged_reasons, schedule_record
 from policy.judgement import Judgement, judge
 from policy.products import FEN, Products
@@ -217,7 +218,10 @@ def local_day(as_of: datetime) -> date:
     >>> local_day(datetime(2026, 7, 1, 16)).isoformat()
     '2026-07-02'
     """
-    return (as_of + CHINA).date()
+    try:
+        return (as_of + CHINA).date()
+    except OverflowError:
+        raise DeclarationError(f"{as_of} UTC lies beyond the calendar of China.") from None
 
 
 def _final(judged: Judgement, worst: Any) -> tuple[Ints, Ints]:

@@ -18,6 +18,7 @@ from data_contracts.replies import (
     ExplainResponse,
     Readiness,
 )
+from serving.decide import DecideResponse
 
 _Mode = Literal["validation", "serialization"]
 _MODELS: tuple[tuple[type[BaseModel], _Mode], ...] = (
@@ -26,7 +27,7 @@ _MODELS: tuple[tuple[type[BaseModel], _Mode], ...] = (
     (BatchRequest, "validation"),
     *(
         (model, "serialization")
-        for model in (ScoreResponse, BatchResponse, ExplainResponse, Champions, Readiness, ErrorBody)
+        for model in (ScoreResponse, BatchResponse, ExplainResponse, DecideResponse, Champions, Readiness, ErrorBody)
     ),
 )
 _POINT = {
@@ -76,6 +77,13 @@ def document() -> bytes:
             "Score one applicant and tell all attributions; they add up to the log-odds.",
             one,
             schemas[ExplainResponse],
+            _SCORE_EXAMPLES,
+        ),
+        "/v1/{decision_point}/decide": _post(
+            "decide",
+            "Score one applicant and decide: amount, rate, schedule, reasons. For the decision point `application`.",
+            one,
+            schemas[DecideResponse],
             _SCORE_EXAMPLES,
         ),
         "/v1/champions": _get("champions", "Which bundle answers where.", _json(schemas[Champions])),

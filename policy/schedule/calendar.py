@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterable
-from datetime import date
+from datetime import MAXYEAR, date
+
+from data_contracts.errors import DeclarationError
 
 
 def months_after(start: date, months: int) -> date:
     """The same day of the month so many months later, or the last day of that month.
+
+    Raises
+    ------
+    DeclarationError
+        Where it lies beyond the calendar.
 
     Examples
     --------
@@ -21,6 +28,8 @@ def months_after(start: date, months: int) -> date:
     """
     years, month = divmod(start.month - 1 + months, 12)
     year = start.year + years
+    if year > MAXYEAR:
+        raise DeclarationError(f"{months} months after {start} lies beyond the year {MAXYEAR}.")
     return date(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
 
 

@@ -135,6 +135,11 @@ def test_any_amount_rate_and_term_is_repaid_to_the_fen(form: Form, fen: int, ppm
     assert abs(plan.interest - exact) <= term * (1 + ppm * term / 12e6)  # rounding, of principal and of interest
 
 
+def test_a_loan_beyond_the_calendar_is_told() -> None:
+    with pytest.raises(DeclarationError, match="10 months after 9999-03-01 lies beyond the year 9999"):
+        schedule("equal_principal", 120_000, Rate.annual("0.06"), date(9999, 3, 1), 12)
+
+
 def test_a_loan_that_cannot_be_names_every_fault() -> None:
     with pytest.raises(DeclarationError) as raised:
         schedule("daily_interest", 0, Rate.annual("0.06"), date(2027, 1, 31), 0, fee_a_month=Decimal("0.01"))

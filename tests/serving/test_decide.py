@@ -75,6 +75,13 @@ def test_before_the_first_rule_nothing_can_be_decided(http: Callable[..., Http],
     assert "No rule is in force on 2019-06-01" in reply.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("applied_at", ["9999-12-31T23:00:00", "9999-12-01T00:00:00"])
+def test_beyond_the_calendar_nothing_can_be_decided(http: Callable[..., Http], asked: dict, applied_at: str) -> None:
+    body = {**asked, "application": asked["application"] | {"applied_at": applied_at}}
+    reply = http(**ANY_RISK).post(PATH, json=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "not_decidable"), reply.text
+
+
 ANY_RISK = {"approve_pd": 1.0, "decline_pd": 1.0, "lgd": 0.001, "expected_loss_most": 1e6}
 NO_MACHINE = {"approve_pd": 1e-9, "decline_pd": 1.0, "lgd": 0.001, "expected_loss_most": 1e6}
 

@@ -14,9 +14,10 @@ from schemathesis import GenerationMode
 
 from data_contracts.messages import ErrorBody, ScoreResponse
 from data_contracts.replies import BatchResponse, Champions, ExplainResponse, Readiness
+from serving.decide import DecideResponse
 from serving.openapi import document
 
-ANSWERS = {"score": ScoreResponse, "score-batch": BatchResponse, "explain": ExplainResponse}
+ANSWERS = {"score": ScoreResponse, "score-batch": BatchResponse, "explain": ExplainResponse, "decide": DecideResponse}
 QUICK = settings(
     max_examples=15,
     deadline=None,

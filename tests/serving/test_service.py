@@ -133,14 +133,14 @@ def test_a_client_without_a_service_is_told_how_to_start_one(champion: Any) -> N
         client.score(json.dumps(body))
 
 
-def test_an_application_is_decided_and_logged_over_http(service: Running, http: httpx.Client, champion: Any) -> None:
+def test_an_application_is_decided_and_logged_over_http(service: Running, served: httpx.Client, champion: Any) -> None:
     body = champion.requests[0]
-    reply = http.post("/v1/application/decide", json=body)
+    reply = served.post("/v1/application/decide", json=body)
     assert reply.status_code == 200, reply.text
     answer = reply.json()
     assert answer["outcome"] == "decline"  # its product is none of those that are offered
     assert "P01" in [reason["code"] for reason in answer["reasons"]]
-    assert http.post("/v1/application/decide", json=body).json() == answer
+    assert served.post("/v1/application/decide", json=body).json() == answer
     with DecisionLog.open(service.log_url) as log:
         assert log.get(answer["decision_id"])[0].kind == "decision"
 
