@@ -14,8 +14,8 @@ import pandas as pd
 from policy.backtest import backtest, contrast, decided, legacy
 from policy.decision import Policy
 from policy.outcomes import Outcomes
-from policy.past import BANDS, LARGE, SMALL, Past
-from policy.products import FEN, read_products
+from policy.past import Past, amount_bands
+from policy.products import read_products
 from policy.replay import replay_differences
 from policy.rules import RuleBook
 from policy.strategy import read_strategy
@@ -46,7 +46,7 @@ def replay(facts: pd.DataFrame, decisions: int) -> dict[str, int]:
     logged = []
     policy = _policy()
     for row in drawn.to_dict("records"):
-        asked = {name: _plain(value) for name, value in row.items()}
+        asked = {str(name): _plain(value) for name, value in row.items()}
         logged.append((json.dumps(asked), json.dumps(_decide(policy, asked))))
     again = _policy()
     differences = 0
@@ -80,9 +80,8 @@ def _past(facts: pd.DataFrame) -> Past:
     rng = np.random.default_rng(_SEED)
     frame = facts.sample(_ROWS, replace=True, random_state=_SEED)
     frame.index = pd.Index([f"A{at:08d}" for at in range(len(frame))], name="application_id")
-    pd_ = frame["pd"].to_numpy()
-    bad = (rng.random(len(frame)) < pd_) * 1.0
-    band = np.searchsorted([SMALL, LARGE], frame["amount_requested"].to_numpy(np.float64) / FEN)
+    pd_ = frame["pd"].to_numpy(np.float64)
+    bad = (rng.random(len(frame)) < pd_).astype(np.float64)
     levels = frame[["product", "channel", "city_tier", "employment", "education", "housing"]]
     return Past(
         frame=frame,
@@ -90,6 +89,6 @@ def _past(facts: pd.DataFrame) -> Past:
         granted=rng.random(len(frame)) < 0.7,
         legacy_rate=np.full(len(frame), np.nan),
         customers=frame["customer_id"],
-        levels=levels.assign(amount_band=pd.Categorical.from_codes(band, list(BANDS))),
+        levels=levels.assign(amount_band=amount_bands(frame["amount_requested"])),
         sample=Text("抽取的申请", "drawn applications"),
     )

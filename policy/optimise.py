@@ -47,8 +47,8 @@ class Constraints:
     approval_rate_least: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = {f"approval_rate_least of {name}": value for name, value in self.approval_rate_least.items()}
-        given |= {"bad_rate_most": self.bad_rate_most, "referral_rate_most": self.referral_rate_most}
+        given = {"bad_rate_most": self.bad_rate_most, "referral_rate_most": self.referral_rate_most}
+        given |= {f"approval_rate_least of {name}": value for name, value in self.approval_rate_least.items()}
         faults = [f"{name} is {value}" for name, value in given.items() if value is not None and not 0 <= value <= 1]
         if faults:
             raise DeclarationError(f"{'; '.join(faults)}; a rate lies from 0 to 1.")
