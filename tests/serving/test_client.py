@@ -120,14 +120,9 @@ def test_a_client_gives_up_in_the_end_and_says_why(
     with on_a_socket(app, free_port("127.0.0.1")) as url, ScoreClient(url, retries=4, backoff=0.1) as client:
         with pytest.raises(ServiceError, match="503: Too many requests are under way"):
             client.score(request_body)
-<<<<<<< HEAD
         request_body["application"]["product"] = "yacht"
-        with ScoreClient(url, decision_point="collection") as client, pytest.raises(RequestError, match="404"):
-            client.score(request_body)
-=======
         with ScoreClient(url, decision_point="collection") as other, pytest.raises(RequestError, match="404"):
             other.score(request_body)
->>>>>>> h/endpoint
 
 
 def test_every_question_has_its_answer(service: Running, champion: Any) -> None:
