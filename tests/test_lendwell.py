@@ -32,6 +32,8 @@ COMMANDS = (
     "retire",
     "register",
     "serve",
+    "snapshot",
+    "bento",
     "score",
     "score-batch",
     "monitor",
