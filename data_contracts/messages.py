@@ -13,7 +13,7 @@ A request is `{"application": {...}, "tradelines": [...], ...}` with the columns
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter, le
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -41,6 +41,7 @@ MOST_RECORDS = 20_000
 MOST_FAULTS_TOLD = 20
 
 _INT64 = 2**63
+_EPOCH, _EPOCH_UTC = datetime(1970, 1, 1), datetime(1970, 1, 1, tzinfo=UTC)
 _MAY_LIE_AHEAD = frozenset({"due_at"})
 
 
@@ -69,8 +70,8 @@ def _moment(value: Any) -> datetime:
     """ISO 8601 text or a datetime as UTC without a zone."""
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        offset = moment.utcoffset()
-        return moment if offset is None else (moment - offset).replace(tzinfo=None)
+        # taking the zone off by `replace` would take longer than all the rest
+        return moment if moment.utcoffset() is None else _EPOCH + (moment - _EPOCH_UTC)
     except (TypeError, ValueError, OverflowError):
         raise PydanticCustomError("timestamp", "not an ISO 8601 timestamp such as 2025-03-01T08:30:00Z") from None
 
