@@ -1,6 +1,6 @@
 """The policy's promise: at least 200 rules, each tested, all of them with their trace in well under 1.5 ms.
 
-    python -m benchmarks.policy [--customers N] [--calls N]
+    python -m benchmarks.policy [--customers N] [--calls N] [--decisions N]
 
 Facts are those of a small simulated lender: features, columns of the application and consents, with PDs drawn beside
 them. The last line on stdout is one JSON object: `rules` in force, and `rules_tested`, those with test cases on which
@@ -10,6 +10,11 @@ machine is in use. Beside it, in the same run, for the same applicants: `zen_p50
 zen-engine with its trace on the same rules, a table an area, `zen_untraced_p50_us` without, and
 `zen_one_table_p50_us` as one table; `zen_differences` counts applicants for whom it fires other rules.
 `fired_per_minute` is how many applications `RuleSet.fire` judges a minute on one core.
+
+`backtest_per_minute` is how many past applications a strategy is tried on a minute, scores given: rules, decisions,
+figures over all and by segment, and the comparison with what was decided before. `differences` counts what differs when
+`replayed` decisions are made again, from their facts as JSON keeps them and by declarations that are read anew; those
+of `decide_frame`, which decides all of them at once, count too.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ import pandas as pd
 import zen
 
 import records
+from benchmarks._strategies import backtest_speed, replay
 from data_contracts.folder import TableFolder
 from policy.rules import RuleBook, RuleSet
 from policy.rules.cases import failures, untested
@@ -49,12 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Rules: how many, whether tested, how fast.")
     parser.add_argument("--customers", type=int, default=1_000, help="of the simulated lender")
     parser.add_argument("--calls", type=int, default=5_000, help="of one decision")
+    parser.add_argument("--decisions", type=int, default=10_000, help="that are replayed")
     asked = parser.parse_args()
     book = RuleBook.load()
     rules = book.on(_DAY)
     facts = _facts(asked.customers)
     _say(f"{len(rules.rules)} rules, {len(facts)} applications")
-    print(json.dumps({**_tested(book, rules), **_one_by_one(rules, facts, asked.calls), **_at_once(rules, facts)}))
+    measured = {**_tested(book, rules), **_one_by_one(rules, facts, asked.calls), **_at_once(rules, facts)}
+    print(json.dumps({**measured, **backtest_speed(facts), **replay(facts, asked.decisions)}))
 
 
 def _facts(customers: int) -> pd.DataFrame:

@@ -60,7 +60,7 @@ class Decided:
 
     def is_(self, outcome: str) -> Flags:
         """Who is approved, referred or declined."""
-        found: Flags = self.outcome == OUTCOMES.index(outcome)  # type: ignore[arg-type]
+        found: Flags = self.outcome == OUTCOMES.index(outcome)
         return found
 
 
@@ -139,7 +139,7 @@ def decided(name: str, past: Past, policy: Policy, fired: Flags | None = None) -
     year = frame["annual_rate"].to_numpy(np.float64)
     return Decided(
         name,
-        frame["outcome"].cat.codes.to_numpy(np.int64),
+        frame["outcome"].cat.codes.to_numpy().astype(np.int64),
         frame["amount"].to_numpy(np.float64) / FEN,
         year,
         *_terms(past, policy, year),
@@ -151,7 +151,7 @@ def legacy(past: Past, policy: Policy) -> Decided:
     """What the lender decided then; costs and losses are those of `policy`, as are rates that are not told."""
     year = np.where(np.isnan(past.legacy_rate), policy.decide_frame(past.frame, _none(past, policy))["annual_rate"],
                     past.legacy_rate)  # fmt: skip
-    outcome = np.where(past.granted, OUTCOMES.index("approve"), OUTCOMES.index("decline"))
+    outcome = np.where(past.granted, OUTCOMES.index("approve"), OUTCOMES.index("decline")).astype(np.int64)
     asked = past.frame["amount_requested"].to_numpy(np.float64) / FEN
     amount = np.where(past.granted, np.nan_to_num(asked), 0.0)
     return Decided("legacy", outcome, amount, year, *_terms(past, policy, year))
@@ -285,7 +285,9 @@ def _dimensions(past: Past) -> pd.DataFrame:
 def _reasons(frame: pd.DataFrame, policy: Policy, fired: Flags | None) -> tuple[tuple[str, str, int], ...]:
     """How many applications each rule and each reason of the policy declined or referred."""
     bits = frame["reasons"].to_numpy()
-    counted = [(one.severity, one.code, int((bits & BIT[one.code] > 0).sum())) for one in REASONS]
+    counted: list[tuple[str, str, int]] = [
+        (one.severity, one.code, int((bits & BIT[one.code] > 0).sum())) for one in REASONS
+    ]
     if fired is not None:
         counts = fired.sum(axis=0)
         counted += [(one.severity, one.id, int(n)) for one, n in zip(policy.rules.rules, counts, strict=True)]

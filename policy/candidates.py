@@ -60,12 +60,10 @@ def candidates(past: Past, policy: Policy, fired: Flags, referral_rate_most: flo
         base = policy.strategy.products[name]
         cuts = np.unique(np.round(np.quantile(pd_, np.linspace(0.005, 1, _CUT_OFFS)), _FINEST))
         cuts = cuts[(cuts > 0) & (cuts < 1)]
-        grid = Candidates(
-            np.repeat(SCALES, len(cuts)), np.tile(cuts, len(SCALES)), np.zeros(len(cuts) * len(SCALES)),
-            *[np.zeros(0)] * 4, 0,
-        )  # fmt: skip
-        widest = np.maximum(base.decline_pd, _next(grid.approve_pd))
-        found[name] = counted(past, policy, fired, name, replace(grid, decline_pd=widest), referral_rate_most)
+        scale, approve_pd = np.repeat(SCALES, len(cuts)), np.tile(cuts, len(SCALES))
+        widest, none = np.maximum(base.decline_pd, _next(approve_pd)), np.zeros(0)
+        grid = Candidates(scale, approve_pd, widest, none, none, none, none, 0)
+        found[name] = counted(past, policy, fired, name, grid, referral_rate_most)
     return found
 
 
@@ -105,7 +103,7 @@ class _Open:
         last = (approved + int(most)).astype(np.int64)  # so many may stay alive
         reaches = np.append(self.pd_alive, np.inf)[np.minimum(last, len(self.pd_alive))]
         capped = np.minimum(decline_pd, np.floor(reaches * 10**_FINEST) / 10**_FINEST)
-        return np.maximum(capped, _next(approve_pd))
+        return np.asarray(np.maximum(capped, _next(approve_pd)))
 
 
 def counted(
@@ -121,7 +119,8 @@ def counted(
         if referral_rate_most is not None:
             decline_pd[at] = found.narrowed(grid.approve_pd[at], decline_pd[at], referral_rate_most * n)
         totals[:, at] = found.totals(grid.approve_pd[at], decline_pd[at])
-    return Candidates(grid.scale, grid.approve_pd, decline_pd, *totals, n)
+    approved, referred, bad, earned = totals
+    return Candidates(grid.scale, grid.approve_pd, decline_pd, approved, referred, bad, earned, n)
 
 
 def _next(cut_off: Floats) -> Floats:

@@ -19,7 +19,7 @@ from data_contracts.errors import DeclarationError
 from policy.backtest import Backtest, backtest, decided
 from policy.candidates import TOTALS, Candidates, candidates, counted
 from policy.decision import Policy
-from policy.outcomes import Flags
+from policy.outcomes import Flags, Floats
 from policy.past import Past
 from policy.strategy import Strategy
 
@@ -47,8 +47,8 @@ class Constraints:
     approval_rate_least: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = {f"approval_rate_least of {name}": value for name, value in self.approval_rate_least.items()}
-        given |= {"bad_rate_most": self.bad_rate_most, "referral_rate_most": self.referral_rate_most}
+        given = {"bad_rate_most": self.bad_rate_most, "referral_rate_most": self.referral_rate_most}
+        given |= {f"approval_rate_least of {name}": value for name, value in self.approval_rate_least.items()}
         faults = [f"{name} is {value}" for name, value in given.items() if value is not None and not 0 <= value <= 1]
         if faults:
             raise DeclarationError(f"{'; '.join(faults)}; a rate lies from 0 to 1.")
@@ -63,11 +63,14 @@ class Frontier:
     curve : DataFrame
         By point: `approval_rate`, `bad_rate`, `profit` (CNY an application) where chosen, and `told_...` the same on
         the other half.
+    by_pd : DataFrame
+        `approval_rate` and `bad_rate` of the safest by PD alone: beside the curve it tells what rules and prices cost.
     best : DataFrame or None
-        `approval_rate` and `bad_rate` of whoever knew the true PDs: nobody can do better. None without a truth.
+        The same of the safest by their true PDs: nobody can do better. None without a truth.
     """
 
     curve: pd.DataFrame
+    by_pd: pd.DataFrame
     best: pd.DataFrame | None
 
 
@@ -143,7 +146,12 @@ def frontier(past: Past, policy: Policy, *, referral_rate_most: float | None = N
 
 def _frontier(here: Mapping[str, Candidates], telling: Past, policy: Policy, fired: Flags) -> Frontier:
     there = {name: counted(telling, policy, fired, name, found) for name, found in here.items()}
-    return Frontier(_curve(here, there), _best(telling))
+    said = telling.outcomes
+    return Frontier(
+        _curve(here, there),
+        _safest(said.bad, telling.frame["pd"].to_numpy(np.float64)),
+        None if said.true_pd is None else _safest(said.bad, said.true_pd),
+    )
 
 
 def _kept(name: str, found: Candidates, constraints: Constraints) -> Candidates:
@@ -226,14 +234,13 @@ def _totals(found: Mapping[str, Candidates], chosen: Mapping[str, int], prefix: 
     }
 
 
-def _best(past: Past) -> pd.DataFrame | None:
-    """Bad rate by approval rate of whoever knew the true PDs."""
-    true_pd = past.outcomes.true_pd
-    if true_pd is None or not len(true_pd):
-        return None
-    bad = np.cumsum(past.outcomes.bad[np.argsort(true_pd, kind="stable")])
+def _safest(bad: Floats, risk: Floats) -> pd.DataFrame:
+    """Bad rate by approval rate where the safest are approved."""
+    if not len(bad):
+        return pd.DataFrame({"approval_rate": [], "bad_rate": []})
+    so_far = np.cumsum(bad[np.argsort(risk, kind="stable")])
     counts = np.unique(np.linspace(1, len(bad), 100).astype(np.int64))
-    return pd.DataFrame({"approval_rate": counts / len(bad), "bad_rate": bad[counts - 1] / counts})
+    return pd.DataFrame({"approval_rate": counts / len(bad), "bad_rate": so_far[counts - 1] / counts})
 
 
 def _strategy(base: Strategy, chosen: Mapping[str, Candidates]) -> Strategy:

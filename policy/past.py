@@ -174,9 +174,18 @@ def _rates(folder: TableFolder, applications: pd.Index[Any]) -> Floats:
 
 def _levels(folder: TableFolder, who: pd.DataFrame) -> pd.DataFrame:
     """Segments of applications, with the band of the amount asked for."""
-    amount = who["amount_requested"].to_numpy(np.float64) / FEN
-    bands = np.searchsorted([SMALL, LARGE], amount).astype(np.int8)
     found = dimensions(folder, who.index)
     if "product" not in found:
         found.insert(0, "product", who["product"])
-    return found.assign(amount_band=pd.Categorical.from_codes(np.where(np.isnan(amount), -1, bands), list(BANDS)))
+    return found.assign(amount_band=amount_bands(who["amount_requested"]))
+
+
+def amount_bands(fen: pd.Series) -> pd.Series:
+    """Band of each amount.
+
+    Examples
+    --------
+    >>> amount_bands(pd.Series([500_000, 500_001, 10_000_001, None])).tolist()
+    ['up to 5,000', '5,000 to 100,000', 'above 100,000', nan]
+    """
+    return pd.cut(fen.astype("float64") / FEN, [-np.inf, SMALL, LARGE, np.inf], labels=list(BANDS))

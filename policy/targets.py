@@ -70,13 +70,17 @@ def targets(past: Past, version: Decided, legacy: Decided) -> tuple[Target, ...]
     """
     asked = past.frame["amount_requested"].to_numpy(np.float64) / FEN
     small, large = asked <= SMALL, asked > LARGE
-    both = (version, legacy)
+    small_approved, large_approved = (
+        [_share(one.is_("approve"), among) for one in (version, legacy)] for among in (small, large)
+    )
+    bad = [rate(past.outcomes.bad[one.is_("approve")]) for one in (version, legacy)]
+    by_amount = [_by_amount(past.outcomes.bad, one) for one in (version, legacy)]
     unknown = Metric(None, None, None, 0, "not told of the legacy policy", "原有政策未记录")
     return (
         Target(
             "small_approved",
             Text(f"金额不超过{SMALL:,}元：即时批准的占比", f"Amounts up to {SMALL:,} CNY: approved at once"),
-            *(_share(one.is_("approve"), small) for one in both), bound=0.7, at_least=True,
+            small_approved[0], small_approved[1], bound=0.7, at_least=True,
         ),
         Target(
             "large_referred",
@@ -86,17 +90,17 @@ def targets(past: Past, version: Decided, legacy: Decided) -> tuple[Target, ...]
         Target(
             "bad_rate",
             Text("坏账率（12个月内逾期90天及以上），按笔数", "Bad rate (90+ days past due by 12 months), of loans"),
-            *(rate(past.outcomes.bad[one.is_("approve")]) for one in both), bound=0.02,
+            bad[0], bad[1], bound=0.02,
         ),
         Target(
             "bad_rate_by_amount",
             Text("坏账率，按金额", "Bad rate, of amounts"),
-            *(_by_amount(past.outcomes.bad, one) for one in both), bound=None,
+            by_amount[0], by_amount[1], bound=None,
         ),
         Target(
             "large_approved",
             Text(f"金额超过{LARGE:,}元：批准的占比", f"Amounts above {LARGE:,} CNY: approved"),
-            *(_share(one.is_("approve"), large) for one in both), bound=None,
+            large_approved[0], large_approved[1], bound=None,
         ),
     )  # fmt: skip
 

@@ -143,7 +143,9 @@ class _Mixed:
 
     def _facts(self, data: int) -> pd.DataFrame:
         def read() -> pd.DataFrame:
-            return read_facts(self.versions[data].data, self._of_all(data, FEATURE_SET)).loc[self.applications]
+            facts = read_facts(self.versions[data].data, self._of_all(data, FEATURE_SET))
+            rows: pd.DataFrame = facts.loc[self.applications]
+            return rows
 
         found: pd.DataFrame = self._once(("facts", data), read)
         return found
@@ -162,7 +164,8 @@ class _Mixed:
         return bundle.model.raw_log_odds(features, events)
 
     def _matrix(self, data: int, name: str) -> pd.DataFrame:
-        return self._of_all(data, name).loc[self.applications]
+        rows: pd.DataFrame = self._of_all(data, name).loc[self.applications]
+        return rows
 
     def _of_all(self, data: int, name: str) -> pd.DataFrame:
         def compute() -> pd.DataFrame:

@@ -173,6 +173,7 @@ def _cut_offs(found: Optimised, policy: Policy) -> list[tuple[str, list[tuple[st
     chosen = found.strategy
     rows = []
     for name, base in policy.strategy.products.items():
-        then = None if chosen is None else chosen.products[name]
-        rows.append((name, [(key, getattr(base, key), then and getattr(then, key)) for key in _SEARCHED]))
+        now = base.model_dump()
+        then = {} if chosen is None else chosen.products[name].model_dump()
+        rows.append((name, [(key, now[key], then.get(key)) for key in _SEARCHED]))
     return rows

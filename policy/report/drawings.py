@@ -13,6 +13,10 @@ from reporting.plots import INK, MUTED, A, B, C, draw
 
 Point = tuple[float | None, float | None, Text]
 _REACHED = ("a", Text("可达到的最优（另一半客户上的结果）", "best that can be reached, as told on the other half"))
+_BY_PD = (
+    "a",
+    Text("虚线：仅按PD批准最安全者，不看规则与价格", "dashed: the safest by PD alone, no rules and no prices"),
+)
 _BEST = ("muted", Text("知道真实PD者的最优：任何模型的上限", "whoever knows the true PD: no model can do better"))
 _APPROVED = Text("批准率", "approval rate")
 
@@ -23,6 +27,7 @@ def bad_rates(frontier: Frontier, points: Sequence[Point], bound: float | None =
     def paint(axes: Axes) -> None:
         if frontier.best is not None:
             axes.plot(frontier.best["approval_rate"], frontier.best["bad_rate"], color=MUTED, linewidth=1.4)
+        axes.plot(frontier.by_pd["approval_rate"], frontier.by_pd["bad_rate"], color=A, linewidth=1, linestyle="--")
         axes.plot(frontier.curve["told_approval_rate"], frontier.curve["told_bad_rate"], color=A, linewidth=1.8,
                   marker="o", ms=2.5)  # fmt: skip
         for (x, y, _), colour in zip(points, (B, C), strict=False):
@@ -40,7 +45,7 @@ def bad_rates(frontier: Frontier, points: Sequence[Point], bound: float | None =
         Text("效率前沿：批准率与坏账率", "Efficient frontier: approvals and bad loans"),
         _APPROVED,
         Text("批准者的坏账率", "bad rate of those approved"),
-        (_REACHED, *best, *_legend(points)),
+        (_REACHED, _BY_PD, *best, *_legend(points)),
     )
 
 

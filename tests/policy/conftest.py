@@ -11,7 +11,7 @@ import pytest
 
 from policy.decision import Policy
 from policy.outcomes import Outcomes
-from policy.past import BANDS, Past
+from policy.past import Past, amount_bands
 from policy.products import read_products
 from policy.rules import RuleBook
 from policy.strategy import read_strategy
@@ -44,14 +44,15 @@ def make_past(products: list[str], pd_: np.ndarray, bad: np.ndarray, granted: np
         },
         index=pd.Index([f"A{at:05d}" for at in range(n)], name="application_id"),
     )
-    bands = pd.Categorical.from_codes(np.searchsorted([5_000, 100_000], amount), list(BANDS))
     return Past(
         frame=frame,
         outcomes=Outcomes(bad * 1.0, bad * 1.0, np.full(n, "truth"), pd_, (Text("真值", "truth"),)),
         granted=np.ones(n, bool) if granted is None else granted,
         legacy_rate=np.full(n, np.nan),
         customers=pd.Series([f"C{at // 2}" for at in range(n)], index=frame.index),
-        levels=pd.DataFrame({"product": products, "amount_band": bands}, index=frame.index),
+        levels=pd.DataFrame(
+            {"product": products, "amount_band": amount_bands(frame["amount_requested"])}, index=frame.index
+        ),
         sample=Text("全部", "all"),
     )
 
