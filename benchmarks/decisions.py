@@ -58,7 +58,7 @@ _QUICK = {
         "min_child_weight": 2.0,
         "n_seeds": 1,
         "early_stopping_rounds": 0,
-    },  # fmt: skip
+    },
     "tabular_net": {"k": 4, "d_block": 16, "max_epochs": 40, "n_seeds": 1},
     "sequence_net": {"hidden": 8, "max_epochs": 20},
 }
