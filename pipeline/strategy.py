@@ -114,6 +114,7 @@ def optimise(
         require_file(report)
     constraints = Constraints(bad_rate_most, referral_rate_most, approval_rate_least or {})
     policy = policy_on(on, strategy, rules, products)
+    constraints.require_products(policy.tables.names)
     past, identities = _past(model, data, home, truth, observed, progress)
     if progress:
         progress("search", 0.9)

@@ -9,7 +9,7 @@ Chosen on one half of the customers, told on the other: what a search found look
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +52,11 @@ class Constraints:
         faults = [f"{name} is {value}" for name, value in given.items() if value is not None and not 0 <= value <= 1]
         if faults:
             raise DeclarationError(f"{'; '.join(faults)}; a rate lies from 0 to 1.")
+
+    def require_products(self, names: Sequence[str]) -> None:
+        """Refuse products that are not offered."""
+        if unknown := sorted(set(self.approval_rate_least) - set(names)):
+            raise DeclarationError(f"There is no product {', '.join(unknown)}; there are {', '.join(names)}.")
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,7 @@ def optimise(past: Past, policy: Policy, constraints: Constraints, *, seed: int 
     seed : int
         Which customers belong to which half.
     """
-    unknown = sorted(set(constraints.approval_rate_least) - set(policy.tables.names))
-    if unknown:
-        raise DeclarationError(f"There is no product {', '.join(unknown)}; there are {', '.join(policy.tables.names)}.")
+    constraints.require_products(policy.tables.names)
     choosing, telling = past.halves(seed)
     fired = [policy.rules.fire(half.frame) for half in (choosing, telling)]
     here = candidates(choosing, policy, fired[0], constraints.referral_rate_most)
