@@ -107,7 +107,10 @@ def monitor(
     look = pipeline.look(asked, place, retraining)
     if not watch:
         facts = look()
-        tell(facts)
+        tell(facts if flags["json"] else {name: fact for name, fact in facts.items() if name != "alerts"})
+        if not flags["json"]:
+            for alert in facts["alerts"]:
+                typer.secho(f"Alert: {alert['en']}", fg="yellow")
         if undelivered := facts.get("undelivered"):
             raise AlertError(" ".join(undelivered))
         return

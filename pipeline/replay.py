@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from records import Facts, Progress
 from workspace import Home
 
 if TYPE_CHECKING:
+    from serving.decide import Decider
     from serving.replay import Replayed, Replayer
 
 _MOST_TOLD = 20  # decisions that differ
@@ -38,12 +39,11 @@ def replay_many(
     bundle: Path | None = None,
     progress: Progress | None = None,
 ) -> Facts:
-    """Compute every decision again that a bundle took; `not_replayed` counts those whose bundle is not there.
+    """Compute every score and decision again; `not_replayed` counts those whose bundle is not there.
 
-    Entries of `other_kinds` were not taken by a bundle alone and are left out.
+    Entries of `other_kinds`, such as what tells of pruning, are left out.
     """
     from serving.decision_log import DecisionLog
-    from serving.log_entries import SCORE, SHADOW
     from serving.log_reading import Wanted, count, rows
 
     bundles, wanted = _Bundles(home, bundle), Wanted(since, until)
@@ -54,14 +54,18 @@ def replay_many(
         for number, row in enumerate(rows(log.engine, wanted), start=1):
             if progress and number % 10 == 0:
                 progress(f"{number:,} of {total:,}", min(1.0, number / total))
-            if row["kind"] not in (SCORE, SHADOW):
+            if not row["bundle_identity"]:
                 others[row["kind"]] += 1
                 continue
             try:
-                replayed = bundles.replayer(row)(row)
+                replayer = bundles.replayer(row)
             except RegistryError:
                 absent[row["bundle_identity"]] += 1
                 continue
+            if row["kind"] not in replayer.kinds:
+                others[row["kind"]] += 1
+                continue
+            replayed = replayer(row)
             done += 1
             if replayed.cause is not None:
                 causes[replayed.cause] += 1
@@ -117,7 +121,16 @@ class _Bundles:
 
         torch.set_num_threads(1)  # as it is served
         if self._folder is not None:
-            return Replayer(Bundle.load(self._folder))
+            return Replayer(Bundle.load(self._folder), _decider)
         registry = self._home.registry()
         with tempfile.TemporaryDirectory(prefix="lendwell-replay-") as folder:
-            return Replayer(Bundle.load(registry.download(registry.with_identity(identity), Path(folder) / "bundle")))
+            found = registry.download(registry.with_identity(identity), Path(folder) / "bundle")
+            return Replayer(Bundle.load(found), _decider)
+
+
+def _decider() -> Decider:
+    """The rules, products and strategy in force, by their addresses in the environment or Lendwell's own."""
+    from policy.declared import declared
+    from serving.decide import Decider
+
+    return Decider(*declared(), lambda: datetime.now(UTC).replace(tzinfo=None))

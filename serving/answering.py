@@ -96,18 +96,22 @@ class Answerer:
         decision = self._decision(champion, scored, about)
         logged = await asyncio.to_thread(self._log.append, asked, decision)
         response = ScoreResponse(application_id=asked.application_record()["application_id"], **logged.response)
-        name = champion.bundle_name
-        self._metrics.answers.labels(point, name.name, name.version).inc()
+        self._metrics.answers.labels(point, response.bundle.name, response.bundle.version).inc()
         for warned in response.warnings:
             self._metrics.warnings.labels(warned.code).inc()
         return Answer(response, asked, logged, cast, logged is decision)
 
     async def explain(self, point: str, body: bytes) -> tuple[Answer, ExplainResponse]:
-        """Score, log and explain one applicant."""
+        """Score, log and explain one applicant, by the bundle that has answered and no other."""
         answer = await self.answer(point, body)
-        champion = answer.cast.champion
-        if champion is None:
-            raise _no_champion(point)
+        champion, by = answer.cast.champion, answer.response.bundle
+        if champion is None or champion.bundle_name.identity != by.identity:
+            raise Refusal(
+                409,
+                "answered_by_another",
+                f"This request was answered by {by.name}/{by.version}, which is at work no more, as decision "
+                f"{answer.decision.decision_id}. `lendwell replay` tells how.",
+            )
         # months of events take some ten times as long as a score: beside the loop, not on it
         return answer, await asyncio.to_thread(_explained, champion, answer)
 

@@ -41,6 +41,7 @@ _POINT = {
 _REFUSALS = {
     "400": "The body is not JSON, or did not arrive whole.",
     "404": "No such decision point, or no such customer in the snapshot.",
+    "409": "Answered before by a bundle that is at work no more, which another cannot explain.",
     "408": "The body did not arrive in time.",
     "413": "The body is too long.",
     "415": "The body is not declared as JSON in UTF-8.",

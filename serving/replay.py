@@ -4,16 +4,19 @@ The request is logged with hashes for identifiers, which no feature reads. Where
 what the log says of the stage before it, so that the stage that is to blame is told apart from those that only follow:
 
     data -> features -> model (each part, the blend) -> calibrator -> points -> reasons
+
+A whole decision goes on from the points with the parts of `policy.replay`: rules, products, cut-offs, price, limit,
+decision.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -24,18 +27,17 @@ from data_contracts.messages import ScoreRequest, parse_request
 from evaluation.attribution import Attributions, Explainer
 from evaluation.reasons import ReasonWriter
 from features.sequences import EventSequences, from_records
+from serving.decide import DECISION, Decider
 from serving.log_entries import SCORE, SHADOW, Decision, decision_of, text_of
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
-
-Stage = Literal["data", "features", "model", "calibrator", "points", "reasons"]
 
 
 @dataclass(frozen=True)
 class Difference:
     """What of a stage differs, as it was logged and as it is now."""
 
-    stage: Stage
+    stage: str
     name: str
     logged: Any
     now: Any
@@ -68,11 +70,14 @@ class Replayer:
     ----------
     bundle : Bundle
         Loaded and verified.
+    decider : callable, optional
+        Makes the rules, products and strategy by which whole decisions are taken again, when there is one.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, decider: Callable[[], Decider] | None = None) -> None:
         self._bundle = bundle
         self._scorer = Scorer(bundle)
+        self._make_decider = decider
 
     def __call__(self, row: Mapping[str, Any]) -> Replayed:
         """Compute a decision again.
@@ -88,14 +93,32 @@ class Replayer:
             Where the decision is not this bundle's, or was taken by more than a bundle.
         """
         decision = decision_of(row)
-        if decision.kind not in (SCORE, SHADOW):
+        if decision.kind not in self.kinds:
             raise ServiceError(f"Decision {decision.decision_id} is a {decision.kind}: no bundle alone can replay it.")
         if decision.bundle_identity != self._bundle.identity:
             raise ServiceError(
                 f"Decision {decision.decision_id} was taken by bundle {decision.bundle_identity[:12]}, not by "
                 f"{self._bundle.identity[:12]}."
             )
-        return Replayed(decision.decision_id, list(self._differences(decision, row)))
+        found = list(self._differences(decision, row))
+        if decision.kind == DECISION and not any(one.name == "contract" for one in found):
+            found += self._decided(decision, text_of(row["request"]))
+        return Replayed(decision.decision_id, found)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of entries that can be replayed."""
+        return (SCORE, SHADOW) if self._make_decider is None else (SCORE, SHADOW, DECISION)
+
+    @cached_property
+    def _decider(self) -> Decider:
+        if self._make_decider is None:
+            raise ServiceError("Without rules, products and strategy no whole decision can be replayed.")
+        return self._make_decider()
+
+    def _decided(self, decision: Decision, text: str) -> Iterator[Difference]:
+        for one in self._decider.replay(self._scorer, decision, text):
+            yield Difference(one.part, one.path, one.before, one.after)
 
     def _differences(self, decision: Decision, row: Mapping[str, Any]) -> Iterator[Difference]:
         text = text_of(row["request"])
@@ -113,7 +136,7 @@ class Replayer:
         now = self._scorer.score(request)
         if not _same(now.features, decision.features):
             yield from self._features(decision, now)
-        if _answer(now) != _logged_answer(decision):
+        if _answer(now, decision.kind) != _logged_answer(decision):
             yield from self._after_features(decision, request)
 
     def _features(self, decision: Decision, now: Scored) -> Iterator[Difference]:
@@ -138,7 +161,8 @@ class Replayer:
             yield Difference("points", "pd", decision.pd, pd)
         if score != decision.score:
             yield Difference("points", "score", decision.score, score)
-        yield from self._told(decision, explained, sequences)
+        if decision.kind != DECISION:  # its reasons are those of rules and policy, too
+            yield from self._told(decision, explained, sequences)
 
     def _model(self, decision: Decision, explained: Attributions) -> Iterator[Difference]:
         model, logged = self._bundle.model, decision.parts
@@ -178,12 +202,13 @@ class Replayer:
         return Explainer.of(self._bundle)
 
 
-def _answer(scored: Scored) -> tuple[Any, ...]:
-    return scored.parts, scored.log_odds, scored.pd, scored.score, [reason.model_dump() for reason in scored.reasons]
+def _answer(scored: Scored, kind: str) -> tuple[Any, ...]:
+    reasons = [] if kind == DECISION else [reason.model_dump() for reason in scored.reasons]
+    return scored.parts, scored.log_odds, scored.pd, scored.score, reasons
 
 
 def _logged_answer(decision: Decision) -> tuple[Any, ...]:
-    reasons = decision.response.get("reasons", [])
+    reasons = [] if decision.kind == DECISION else decision.response.get("reasons", [])
     return decision.parts, decision.log_odds, decision.pd, decision.score, reasons
 
 

@@ -27,13 +27,15 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bentoml
 
 from data_contracts.errors import LendwellError, ServiceError
-from serving.decision_log import DecisionLog
-from serving.request_log import RequestLog, open_request_log
+
+if TYPE_CHECKING:  # BentoML's own process imports this module as well: what scores is left to the worker
+    from serving.decision_log import DecisionLog
+    from serving.request_log import RequestLog
 
 CHAMPION = "champion"
 _OF_THE_BENTO = Path(__file__).resolve().parent.parent / "bundle"
@@ -73,7 +75,7 @@ class ScoringService:
 
                 os.environ["LENDWELL_BUNDLE"] = str(_bundle_path())
                 verify(_bundle_path())
-                with DecisionLog.open(_log_url()) as log:
+                with _decision_log() as log:
                     _request_log(log)
         except LendwellError as error:
             raise SystemExit(f"lendwell: {error}") from None
@@ -106,7 +108,7 @@ class ScoringService:
         self._takeover = Takeover(Path(roster)) if roster else None
         fixed = [] if roster else [Scorer(Bundle.load(_bundle_path()), _version())]
         lineup = self._takeover.lineup if self._takeover else Lineup(fixed)
-        self._log = DecisionLog.open(_log_url())
+        self._log = _decision_log()
         snapshot = Snapshot(Path(file)) if (file := os.environ.get("LENDWELL_SNAPSHOT")) else None
         app = create_app(
             lineup,
@@ -168,7 +170,15 @@ def _version() -> str:
     return given or (told.read_text(encoding="utf-8") if told.is_file() else "unregistered")
 
 
+def _decision_log() -> DecisionLog:
+    from serving.decision_log import DecisionLog
+
+    return DecisionLog.open(_log_url())
+
+
 def _request_log(log: DecisionLog) -> RequestLog | None:
+    from serving.request_log import open_request_log
+
     given, folder = os.environ.get("LENDWELL_REQUEST_SAMPLE") or "0", os.environ.get("LENDWELL_REQUEST_LOG")
     try:
         share = float(given)

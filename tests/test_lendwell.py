@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +59,7 @@ def test_each_command_says_what_it_does_and_what_it_takes_with_an_example(name: 
     assert f"Example: lendwell {name} " in said
 
 
-def test_help_needs_no_heavy_library_and_comes_at_once() -> None:
+def test_help_needs_no_heavy_library() -> None:
     heavy = (
         "pandas",
         "numpy",
@@ -78,15 +77,6 @@ def test_help_needs_no_heavy_library_and_comes_at_once() -> None:
         [sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_help_takes_less_than_half_a_second(tmp_path: Path) -> None:
-    seconds = []
-    for _ in range(6):
-        started = time.perf_counter()
-        assert start("--help", cwd=tmp_path).code == 0
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.5  # the others may have waited for a core
 
 
 def test_facts_for_machines_are_one_json_object(tmp_path: Path) -> None:

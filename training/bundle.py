@@ -76,7 +76,7 @@ class Bundle:
     identity : str
         SHA-256 of the manifest; empty before it is saved.
     reference_rows : ReferenceRows or None
-        A sample of the training rows, for what monitoring cannot tell from distributions.
+        A sample of rows that were not learnt from, for what monitoring cannot tell from distributions.
     """
 
     name: str

@@ -1,6 +1,7 @@
-"""A sample of training rows that a bundle carries, for monitoring what histograms cannot tell.
+"""Rows that a model has not learnt from, carried by its bundle for monitoring what histograms cannot tell.
 
-Relations between features, segments and the mix of requests are compared with these rows. They hold no identifier.
+The score, relations between features, segments and the mix of requests are compared with them: a model may score what
+it has learnt from more sharply than anybody new. They hold no identifier.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ _AMOUNT = "amount_requested"
 
 @dataclass(frozen=True)
 class ReferenceRows:
-    """Training rows as they were known at their `as_of`.
+    """Test rows of the training, as they were known at their `as_of`.
 
     Parameters
     ----------
     features : DataFrame, shape (n, n_features)
         NaN = missing.
     log_odds : ndarray of float64, shape (n,)
-        Of models that have not learnt from the row.
+        Calibrated, of the bundle's own model.
     requests : DataFrame, shape (n, 3) or (n, 4)
         `product` and `channel` (None = missing), `amount_requested` in CNY (NaN = missing); and where it was explained,
         the code of the first `reason` (None = not explained).
@@ -53,7 +54,7 @@ class ReferenceRows:
     def draw(
         cls, folder: TableFolder, features: pd.DataFrame, log_odds: npt.ArrayLike, *, seed: int = 0
     ) -> ReferenceRows:
-        """Draw at most `MOST_ROWS` of the training rows, whose index is `application_id`, in their order."""
+        """Draw at most `MOST_ROWS` of some rows, whose index is `application_id`, in their order."""
         drawn: Integers = np.sort(np.random.default_rng(seed).permutation(len(features))[:MOST_ROWS])
         asked = folder.read("applications", ["application_id", *_CATEGORIES, _AMOUNT]).set_index("application_id")
         asked = asked.loc[features.index[drawn]].reset_index(drop=True)

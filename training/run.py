@@ -26,7 +26,7 @@ from training.hybrid import HybridClassifier
 from training.inputs import Inputs
 from training.reference import Reference
 from training.reference_rows import ReferenceRows
-from training.rejects import calibrate_on_granted, learnt_rows, refused_applications
+from training.rejects import calibrate_on_granted, learnt_rows, refused_applications, refused_rows
 from training.search_space import check_space
 from training.sequence_net import SequenceNetClassifier
 from training.splits import Sample, divide, require_both_classes
@@ -239,21 +239,33 @@ def train(
         calibrate_on_granted(hybrid, learnt, seed)
     once = np.arange(learnt.applications)
     features, events = learnt.features.iloc[once], learnt.events.take(once)
-    # Models score what they have learnt from more sharply than anybody new: the reference is out of fold.
-    log_odds = hybrid.oof_log_odds_["calibrated"].to_numpy()[once]
     drawn = np.sort(np.random.default_rng(seed).permutation(len(once))[:BACKGROUND_ROWS])
     return Bundle(
         name=experiment.name,
         decision_point=experiment.decision_point,
         feature_set=declared,
         model=hybrid,
-        reference=Reference.from_frame(features, log_odds),
-        reference_rows=ReferenceRows.draw(folder, features, log_odds, seed=seed),
+        reference=Reference.from_frame(features, hybrid.decision_function(features, events)),
+        reference_rows=_reference_rows(experiment, folder, rows, hybrid, progress),
         background_features=features.iloc[drawn].reset_index(drop=True),
         background_sequences=events.take(drawn) if "sequence_net" in hybrid.parts_ else None,
         scale=ScoreScale.of(experiment.scale),
         facts={**_facts(experiment, folder, rows, found), **({"rejects": learnt.facts} if learnt.facts else {})},
     )
+
+
+def _reference_rows(
+    experiment: Experiment, folder: TableFolder, rows: Rows, hybrid: HybridClassifier, progress: Progress | None
+) -> ReferenceRows:
+    """A sample of rows that were not learnt from: those of the test, and refused ones where such are learnt from."""
+    parts = [Inputs(rows.features, rows.events).take(rows.sample.test)]
+    refused = None if experiment.rejects.method == "none" else refused_rows(experiment, folder, rows, progress)
+    if refused is not None:
+        parts.append(Inputs(refused.features, refused.events).take(refused.test))
+    filled = [part for part in parts if len(part.features)]
+    log_odds = [hybrid.decision_function(part.features, part.events) for part in filled]
+    features = pd.concat([part.features for part in filled])
+    return ReferenceRows.draw(folder, features, np.concatenate(log_odds), seed=experiment.seed)
 
 
 def _budget(experiment: Experiment, trials: int | None, seconds: float | None) -> tuple[int | None, float | None]:

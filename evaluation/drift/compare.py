@@ -170,13 +170,11 @@ def _counted(distributions: Sequence[Distribution], values: npt.NDArray[np.float
         edges[at, : len(one.edges)] = one.edges
         then[at, : len(one.bins) - 1], then[at, -1] = one.bins[:-1], one.bins[-1]
     # a feature that was never there in training has no range, so that every value lies beyond it
-    low, high = (
-        np.array([np.nan if end is None else end for end in ends], dtype=np.float64)
-        for ends in ([one.low for one in distributions], [one.high for one in distributions])
-    )
+    low = np.array([np.inf if one.low is None else one.low for one in distributions])
+    high = np.array([-np.inf if one.high is None else one.high for one in distributions])
     outside = np.zeros(len(distributions), dtype=np.int64)
     cuts = np.array([len(one.edges) for one in distributions], dtype=np.int64)
-    count(values, edges, cuts, np.nan_to_num(low, nan=np.inf), np.nan_to_num(high, nan=np.inf), now, outside)
+    count(values, edges, cuts, low, high, now, outside)
     return _Counted(then, now, outside)
 
 

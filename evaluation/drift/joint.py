@@ -33,6 +33,7 @@ _PARAMETERS = {
     "verbosity": 0,
 }
 _NAMED = 5
+_LARGEST = 1e38  # in single precision, in which XGBoost compares
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,9 @@ def joint_drift(reference: pd.DataFrame, now: pd.DataFrame, *, seed: int = 0) ->
         return JointDrift(Metric(None, None, None, len(now), *few), 1.0, len(now), len(reference))
     rng = np.random.default_rng(seed)
     then_rows, now_rows = (_drawn(len(rows), rng) for rows in (reference, now))
-    values = np.vstack(
-        [
-            reference.to_numpy(dtype=np.float32)[then_rows],
-            now[list(reference.columns)].to_numpy(dtype=np.float32)[now_rows],
-        ]
-    )
+    drawn = reference.iloc[then_rows], now.iloc[now_rows][list(reference.columns)]
+    values = np.vstack([rows.to_numpy(dtype=np.float64) for rows in drawn])
+    values = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32)  # XGBoost takes no infinite values
     today = np.repeat([0, 1], [len(then_rows), len(now_rows)])
     halves = np.concatenate([np.arange(len(then_rows)) % 2, np.arange(len(now_rows)) % 2])  # their order is drawn
     areas, chances, gains = [], [], np.zeros(values.shape[1])

@@ -8,7 +8,7 @@ fifth of it each; of a day, the first three get a third. Within each, many tests
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,11 @@ from evaluation.without_labels import Expected, expected
 from serving.monitoring.approval import Approval
 from serving.monitoring.requests import DIMENSIONS, Categories, days_of
 from training.bundle import Bundle
-from training.reference import Reference
+from training.reference import SCORE, Distribution, Reference
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-NO_ROWS = ("the bundle carries no rows of its training: train it anew", "模型包未附训练样本行，请重新训练")
+NO_ROWS = ("the bundle carries no rows to compare with: train it anew", "模型包未附可比较的样本行，请重新训练")
 _DRAWS_OF_A_DAY = 200
 
 
@@ -219,6 +219,7 @@ def examine(
     decisions, features = decisions.reset_index(drop=True), features.reset_index(drop=True)
     log_odds, pd_now = (decisions[name].to_numpy(dtype=np.float64) for name in ("log_odds", "pd"))
     approval = Approval.of(bundle, log_odds, approval_rate=approval_rate, cutoff_pd=cutoff_pd)
+    reference = reference_of(bundle)
     tell("monitor: reasons", 0.0)
     looked = Looked(bundle, features, log_odds, Categories.of(bundle, decisions))
     tell("monitor: period", 0.2)
@@ -232,7 +233,7 @@ def examine(
             Day(
                 day=str(day),
                 rows=place,
-                drift=compare(bundle.reference, features.iloc[place], log_odds[place], alpha=2 * alpha / 3),
+                drift=compare(reference, features.iloc[place], log_odds[place], alpha=2 * alpha / 3),
                 mix=looked.mix(place, alpha / 3),
                 expected=expected(pd_now[place], draws=_DRAWS_OF_A_DAY, seed=seed),
                 approved=approval.share(log_odds[place]),
@@ -244,7 +245,7 @@ def examine(
     return Examination(
         first=decisions["decided_at"].min(),
         last=decisions["decided_at"].max(),
-        drift=compare(bundle.reference, features, log_odds, alpha=2 * alpha / 5),
+        drift=compare(reference, features, log_odds, alpha=2 * alpha / 5),
         mix=looked.mix(np.arange(len(decisions)), alpha / 5),
         joint=_joint(bundle, features, seed),
         joint_limit=alpha / 5 if enough else 0.0,
@@ -255,6 +256,14 @@ def examine(
         approval=approval,
         looked=looked,
     )
+
+
+def reference_of(bundle: Bundle) -> Reference:
+    """Features as in training; the score as on rows that were not learnt from, where the bundle carries enough."""
+    rows = bundle.reference_rows
+    if rows is None or len(rows.log_odds) < LEAST_ROWS:
+        return bundle.reference
+    return replace(bundle.reference, score=Distribution.of(SCORE, rows.log_odds))
 
 
 def _segments(looked: Looked, approval: Approval, alpha: float) -> tuple[tuple[Segment, ...], int]:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 
 from data_contracts.folder import TableFolder
+from data_contracts.messages import parse_request
 from serving.decision_log import DecisionLog
 from tests.command_line import COMMAND, ENVIRONMENT, ROOT, run, start
 from tests.end_to_end.conftest import QUICK, Trained
@@ -50,7 +52,7 @@ def served(trained: Trained) -> Iterator[str]:
         assert service.wait(30) == 0
 
 
-def test_records_become_a_served_explained_and_monitored_champion(trained: Trained) -> None:
+def test_records_become_a_served_explained_and_monitored_champion(trained: Trained, tmp_path: Path) -> None:
     told = trained.steps["train"].facts
     assert told["aliases"] == ["champion"]
     assert 0.0 < told["auc_low"] <= told["auc"] <= told["auc_high"] <= 1.0
@@ -99,6 +101,13 @@ def test_records_become_a_served_explained_and_monitored_champion(trained: Train
     assert (replayed.code, replayed.facts["replayed"], replayed.facts["first_differences"]) == (0, 3, []), replayed.err
     verified = run("--json", "log", "verify", "--home", trained.home)
     assert (verified.code, verified.facts["whole"], verified.facts["entries"]) == (0, True, 3)
+    with DecisionLog.open(f"sqlite:///{trained.home}/decisions.db") as log:
+        decision, text = log.get(answer["decision_id"])
+    other = f"sqlite:///{tmp_path}/decisions.db"
+    with DecisionLog.open(other) as log:
+        log.append(parse_request(text), replace(decision, bundle_identity="c" * 64))
+    absent = run("--json", "replay", "--all", "--home", trained.home, "--log-url", other)
+    assert (absent.code, absent.facts["same"], absent.facts["not_replayed"]) == (3, False, {"c" * 64: 1})
 
 
 def test_a_champion_measured_again_gives_the_same_figures(trained: Trained, tmp_path: Path) -> None:

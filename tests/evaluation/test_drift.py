@@ -10,6 +10,7 @@ from scipy.stats import hypergeom, mannwhitneyu
 from data_contracts.errors import BundleError
 from evaluation.drift import compare, discovery_limit, psi
 from evaluation.drift.chances import chances
+from evaluation.drift.kernel import tail
 from training.reference import Reference
 
 MISSING = np.linspace(0, 0.9, 10)
@@ -75,6 +76,27 @@ def test_level_is_the_rank_sum_test_and_shape_the_least_likely_bin():
     assert np.isnan(found.missing[0])
     assert found.overall[0] == pytest.approx(2 * min(found.level[0], shape))
     assert np.isnan(chances([then], [now], ordered=False).level[0])
+
+
+def test_the_exact_chance_is_that_of_the_hypergeometric_law():
+    rng = np.random.default_rng(23)
+    for _ in range(300):
+        kind, others = rng.integers(0, 400), rng.integers(1, 4000)
+        draws = int(rng.integers(1, kind + others))
+        drawn = int(rng.hypergeometric(kind, others, draws)) if rng.random() < 0.7 else max(0, draws - int(others))
+        expected = fisher(drawn, int(kind) - drawn, draws, int(kind + others) - draws)
+        assert tail(drawn, kind, others, draws) == pytest.approx(expected, rel=1e-8, abs=1e-300)
+
+
+def test_values_are_counted_as_the_reference_counts_them():
+    rng = np.random.default_rng(29)
+    then = pd.DataFrame({"a": rng.normal(size=500), "b": rng.integers(0, 3, 500).astype(float), "c": 7.0, "d": np.nan})
+    reference = Reference.from_frame(then, rng.normal(size=500))
+    odd = [np.nan, np.inf, -np.inf, 0.0, 1.0, 7.0, np.nextafter(7.0, 8.0), *reference.features[0].edges]
+    now = pd.DataFrame(dict.fromkeys("abcd", odd * 10))
+    for row, described in zip(compare(reference, now, np.zeros(len(now))).features, reference.features, strict=True):
+        assert row.actual == tuple(described.counts(now[row.name]))
+        assert row.outside_range == described.outside(now[row.name]) / len(now)
 
 
 @pytest.mark.parametrize(("n", "reference_rows"), [(100, 2000), (5000, 5000)])

@@ -121,8 +121,8 @@ def test_a_client_gives_up_in_the_end_and_says_why(
         with pytest.raises(ServiceError, match="503: Too many requests are under way"):
             client.score(request_body)
         request_body["application"]["product"] = "yacht"
-        with pytest.raises(RequestError, match="404"):
-            ScoreClient(url, decision_point="collection").score(request_body)
+        with ScoreClient(url, decision_point="collection") as other, pytest.raises(RequestError, match="404"):
+            other.score(request_body)
 
 
 def test_every_question_has_its_answer(service: Running, champion: Any) -> None:

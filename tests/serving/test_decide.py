@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data_contracts.errors import DeclarationError, RequestError
+from data_contracts.errors import DeclarationError, RequestError, ServiceError
 from data_contracts.messages import parse_request
 from policy.products import read_products
 from policy.rules import RuleBook
@@ -22,6 +22,7 @@ from serving.app import create_app
 from serving.decide import Decider, DecideResponse, model_identities
 from serving.decision_log import DecisionLog
 from serving.lineup import Lineup
+from serving.replay import Replayer
 from serving.reviews import Review, ReviewQueue
 from serving.scorer import Scorer
 from tests.serving.test_app import NOON, Http
@@ -148,6 +149,20 @@ def test_what_was_logged_is_replayed_without_a_difference(
         answer = app.post(PATH, json=body).json()
         entry, text = log.get(answer["decision_id"])
         assert decider(decline_pd=0.5).replay(scorer, entry, text) == []
+
+
+def test_a_decision_is_replayed_from_its_features_to_its_price(
+    http: Callable[..., Http], log: DecisionLog, champion: Any, asked: dict
+) -> None:
+    answer = http(**ANY_RISK).post(PATH, json=asked).json()
+    bundle, row = Bundle.load(champion.bundle), log.row(answer["decision_id"])
+    assert Replayer(bundle, lambda: decider(**ANY_RISK))(row).differences == []
+    other = Replayer(bundle, lambda: decider(**ANY_RISK | {"exposure_most": 1_500.0}))(row)
+    assert (other.cause, {one.stage for one in other.differences}) == ("limit", {"limit", "decision"})
+    changed = Replayer(bundle, lambda: decider(**ANY_RISK))(row | {"log_odds": 0.5})
+    assert changed.cause == "calibrator"
+    with pytest.raises(ServiceError, match="no bundle alone"):
+        Replayer(bundle)(row)
 
 
 def test_a_replay_under_another_strategy_names_the_cause(

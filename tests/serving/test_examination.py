@@ -125,7 +125,7 @@ def test_a_bundle_without_rows_says_what_it_cannot_tell(bundle: Bundle) -> None:
     rng = np.random.default_rng(1)
     decisions, features = made_up(bundle, rng, 1, 300)
     found = examine(replace(bundle, reference_rows=None), decisions, features)
-    assert found.joint.auc.note == "the bundle carries no rows of its training: train it anew"
+    assert found.joint.auc.note == "the bundle carries no rows to compare with: train it anew"
     assert (found.segments, [one.name for one in found.mix.shares]) == ((), ["reason"])
     assert 0.5 < found.approval.before < 0.9  # of the nearest decile
 

@@ -19,8 +19,11 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from data_contracts.errors import RegistryError, ServiceError
 from serving.client import ScoreClient
 from serving.decision_log import DecisionLog
+from serving.follow import Follower
+from serving.roster import read_roster
 from serving.shadow_log import read
 from tests.command_line import COMMAND, ENVIRONMENT
 from training.bundle import Bundle, ScoreScale
@@ -256,3 +259,15 @@ def test_a_retired_champion_answers_nobody_until_another_follows(live: Live, cha
     live.name_champion("2")
     until(lambda: live.ready()["status"] == 200, "nobody follows")
     assert live.answering() == "2"
+
+
+def test_a_number_stays_whoever_is_champion_and_one_answers_at_a_decision_point(live: Live, tmp_path: Path) -> None:
+    stays = Follower(live.registry, ["tiny/2"], tmp_path)
+    live.name_champion("3", challenger="1")
+    stays.look()
+    post = read_roster(stays.roster)[0]
+    assert (post.champion and post.champion.version, post.challenger) == ("2", None)
+    with pytest.raises(ServiceError, match="Several models answer for one decision point"):
+        Follower(live.registry, ["tiny", "tiny/2"], tmp_path)
+    with pytest.raises(RegistryError, match="has no version 99"):
+        Follower(live.registry, ["tiny/99"], tmp_path)

@@ -59,6 +59,7 @@ def test_an_untouched_log_is_whole(log: DecisionLog) -> None:
     assert problems(log, found.head) == []
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # the same code judges both; others try PostgreSQL
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
@@ -119,6 +120,7 @@ def test_a_log_that_was_cut_off_together_with_its_head_is_found(log: DecisionLog
     assert problems(log, head) == ["Entry 5 is not the one that was the head once: it is gone or another."]
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_head_that_is_none_is_refused(log: DecisionLog) -> None:
     for text in ("5", "5:abc", "x:" + "0" * 64):
         with pytest.raises(ServiceError, match="--head is not POSITION:HASH"):
@@ -134,6 +136,7 @@ def test_a_log_without_its_head_answers_nobody(log: DecisionLog) -> None:
     assert not log.is_reachable()
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_only_the_first_breaks_are_listed(log: DecisionLog) -> None:
     tamper(log, "UPDATE decisions SET position = position + 100")
     assert len(problems(log)) == MOST_BREAKS

