@@ -125,7 +125,7 @@ def optimise(
         "outcomes": [note.en for note in past.outcomes.notes],
         "applications": len(past),
         "kept": found.strategy is not None,
-        "why_not": found.why_not,
+        "why_not": found.why_not.en,
         "chosen_on_one_half": None if found.chosen is None else found.chosen.to_dict()["overall"],
         "told_on_the_other": None if found.told is None else found.told.to_dict()["overall"],
         "present_on_the_other": found.base.to_dict()["overall"],
