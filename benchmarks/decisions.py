@@ -51,9 +51,16 @@ _QUICK = {
     "sequence_length": 16,
     "target": {"kind": "dpd", "dpd": 30, "months_on_book": 6},
     "split": {"method": "out_of_time", "test_share": 0.25},
-    "boosted": {"n_estimators": 60, "max_depth": 3, "n_seeds": 1, "early_stopping_rounds": 0},
-    "tabular_net": {"k": 4, "d_block": 16, "max_epochs": 5, "n_seeds": 1},
-    "sequence_net": {"hidden": 8, "max_epochs": 3},
+    "boosted": {
+        "n_estimators": 120,
+        "learning_rate": 0.04,
+        "max_depth": 2,
+        "min_child_weight": 2.0,
+        "n_seeds": 1,
+        "early_stopping_rounds": 0,
+    },
+    "tabular_net": {"k": 4, "d_block": 16, "max_epochs": 40, "n_seeds": 1},
+    "sequence_net": {"hidden": 8, "max_epochs": 20},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
     from datetime import date
 
 app = typer.Typer()
+_MONEY = ("amount", "expected_profit")
 
-Strategy = Annotated[Path | None, typer.Option(help="TOML of the strategy, if not Lendwell's own.")]
-Rules = Annotated[Path | None, typer.Option(help="Folder of rule tables, if not Lendwell's own.")]
-Products = Annotated[Path | None, typer.Option(help="TOML of the products, if not Lendwell's own.")]
+Strategy = Annotated[
+    Path | None, typer.Option(envvar="LENDWELL_STRATEGY", help="TOML of the strategy, if not Lendwell's own.")
+]
+Rules = Annotated[
+    Path | None, typer.Option(envvar="LENDWELL_RULES", help="Folder of rule tables, if not Lendwell's own.")
+]
+Products = Annotated[
+    Path | None, typer.Option(envvar="LENDWELL_PRODUCTS", help="TOML of the products, if not Lendwell's own.")
+]
 On = Annotated[
     datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day on which rules are in force; today.")
 ]
@@ -159,35 +167,62 @@ def explain_change(
             to_on=None if to_on is None else to_on.date(), strategy=strategy, to_strategy=to_strategy, rules=rules,
             to_rules=to_rules, products=products, to_products=to_products, application=application, progress=progress,
         )  # fmt: skip
-    tell(facts)
+    if flags["json"]:
+        tell(facts)
+    else:
+        _change(facts)
+
+
+def _change(facts: dict[str, Any]) -> None:
+    """A line a component, a column a measure: of one application, or means over all."""
+    if "steps" in facts:
+        moved = {step["component"]: {name: step.get(name, 0.0) for name in facts["before"]} for step in facts["steps"]}
+    else:
+        moved = {
+            component: {name: metric["value"] for name, metric in shares.items()}
+            for component, shares in facts["by_component"].items()
+        }
+        typer.echo(f"{facts['applications']:,} applications, means; {facts['changed']:,} approved by only one version")
+    rows = {"before": facts["before"], **moved, "after": facts["after"]}
+    lines = []
+    for name, values in rows.items():
+        in_cny = {**values, "amount": values["amount"] / 100}
+        cells = (f"{value:,.1f}" if measure in _MONEY else f"{value:.4f}" for measure, value in in_cny.items())
+        lines.append([name, *cells])
+    _table(["", *facts["before"]], lines)
 
 
 def _versions(versions: list[dict[str, Any]], difference: dict[str, Any] | None = None) -> None:
     """A line a figure, a column a version."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", *(version["name"] for version in versions), *(["difference"] if difference else []))
+    lines = []
     for figure in versions[0]["overall"]:
         row = [version["overall"][figure] for version in versions]
         if difference:
             row.append(difference.get(figure))
-        table.add_row(figure.replace("_", " "), *(_cell(figure, one) for one in row))
-    Console().print(table)
+        lines.append([figure, *(_cell(figure, one) for one in row)])
+    _table(["", *(version["name"] for version in versions), *(["difference"] if difference else [])], lines)
 
 
 def _by_segment(first: dict[str, Any], second: dict[str, Any], dimensions: tuple[str, ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     shown = ("approval_rate", "referral_rate", "bad_rate", "realised_profit")
     others = {(one["dimension"], one["level"]): one for one in second["segments"]}
-    table = Table("", *(f"{figure.replace('_', ' ')}" for figure in shown), title=f"{first['name']} / {second['name']}")
+    lines = []
     for one in first["segments"]:
         if one["dimension"] in dimensions:
             other = others.get((one["dimension"], one["level"]), {})
             cells = (f"{_cell(f, one[f], False)} / {_cell(f, other.get(f), False)}" for f in shown)
-            table.add_row(f"{one['level']}", *cells)
+            lines.append([one["level"], *cells])
+    _table([f"{first['name']} / {second['name']}", *shown], lines)
+
+
+def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """A table as people read it, underscores as spaces."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*(title.replace("_", " ") for title in titles), box=None, pad_edge=False)
+    for first, *rest in lines:
+        table.add_row(first.replace("_", " "), *rest)
     Console().print(table)
 
 

@@ -114,6 +114,7 @@ def optimise(
         require_file(report)
     constraints = Constraints(bad_rate_most, referral_rate_most, approval_rate_least or {})
     policy = policy_on(on, strategy, rules, products)
+    constraints.require_products(policy.tables.names)
     past, identities = _past(model, data, home, truth, observed, progress)
     if progress:
         progress("search", 0.9)
@@ -124,7 +125,7 @@ def optimise(
         "outcomes": [note.en for note in past.outcomes.notes],
         "applications": len(past),
         "kept": found.strategy is not None,
-        "why_not": found.why_not,
+        "why_not": found.why_not.en,
         "chosen_on_one_half": None if found.chosen is None else found.chosen.to_dict()["overall"],
         "told_on_the_other": None if found.told is None else found.told.to_dict()["overall"],
         "present_on_the_other": found.base.to_dict()["overall"],

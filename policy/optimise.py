@@ -9,7 +9,7 @@ Chosen on one half of the customers, told on the other: what a search found look
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from policy.decision import Policy
 from policy.outcomes import Flags, Floats
 from policy.past import Past
 from policy.strategy import Strategy
+from reporting.page import Text
 
 _PRICES = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 121)])
 _HALVINGS = 60
@@ -53,6 +54,11 @@ class Constraints:
         if faults:
             raise DeclarationError(f"{'; '.join(faults)}; a rate lies from 0 to 1.")
 
+    def require_products(self, names: Sequence[str]) -> None:
+        """Refuse products that are not offered."""
+        if unknown := sorted(set(self.approval_rate_least) - set(names)):
+            raise DeclarationError(f"There is no product {', '.join(unknown)}; there are {', '.join(names)}.")
+
 
 @dataclass(frozen=True)
 class Frontier:
@@ -82,8 +88,8 @@ class Optimised:
     ----------
     strategy : Strategy or None
         None where no strategy of the grid keeps the constraints.
-    why_not : str
-        Which constraint cannot be kept, and how near one comes.
+    why_not : Text
+        Which constraint cannot be kept, and how near one comes; empty where all are.
     chosen, told : Backtest or None
         Of the strategy, on the half it was chosen on and on the other.
     base : Backtest
@@ -93,7 +99,7 @@ class Optimised:
     """
 
     strategy: Strategy | None
-    why_not: str
+    why_not: Text
     chosen: Backtest | None
     told: Backtest | None
     base: Backtest
@@ -116,9 +122,7 @@ def optimise(past: Past, policy: Policy, constraints: Constraints, *, seed: int 
     seed : int
         Which customers belong to which half.
     """
-    unknown = sorted(set(constraints.approval_rate_least) - set(policy.tables.names))
-    if unknown:
-        raise DeclarationError(f"There is no product {', '.join(unknown)}; there are {', '.join(policy.tables.names)}.")
+    constraints.require_products(policy.tables.names)
     choosing, telling = past.halves(seed)
     fired = [policy.rules.fire(half.frame) for half in (choosing, telling)]
     here = candidates(choosing, policy, fired[0], constraints.referral_rate_most)
@@ -134,7 +138,7 @@ def optimise(past: Past, policy: Policy, constraints: Constraints, *, seed: int 
         backtest(half, decided(strategy.name, half, found, flags), found, flags)
         for half, flags in zip((choosing, telling), fired, strict=True)
     )
-    return Optimised(strategy, "", first, second, base, reachable, constraints)
+    return Optimised(strategy, why_not, first, second, base, reachable, constraints)
 
 
 def frontier(past: Past, policy: Policy, *, referral_rate_most: float | None = None, seed: int = 0) -> Frontier:
@@ -162,21 +166,24 @@ def _kept(name: str, found: Candidates, constraints: Constraints) -> Candidates:
     return found.take(keeps)
 
 
-def _choose(allowed: Mapping[str, Candidates], constraints: Constraints) -> tuple[dict[str, int] | None, str]:
+def _choose(allowed: Mapping[str, Candidates], constraints: Constraints) -> tuple[dict[str, int] | None, Text]:
     """The candidate of each product that earns most, while the bad loans of all keep their bound."""
     for name, found in allowed.items():
         if not len(found.scale):
-            return None, f"no cut-off of {name} keeps both its approval rate and its referral rate"
+            told = f"no cut-off of {name} keeps both its approval rate and its referral rate"
+            return None, Text(f"{name}没有同时满足批准率与转人工率的准入线", told)
     most = constraints.bad_rate_most
     best = {name: int(np.argmax(found.profit)) for name, found in allowed.items()}
     if most is None or _excess(allowed, best, most) <= 0:
-        return best, ""
+        return best, Text("", "")
     low, high = 0.0, 1e9  # CNY for each bad loan above the bound
     safest = _at_price(allowed, most, high)
     if _excess(allowed, safest, most) > 0:
         approved = sum(float(allowed[name].approved[at]) for name, at in safest.items())
         bad = sum(float(allowed[name].bad[at]) for name, at in safest.items())
-        return None, f"the bad rate is at least {bad / max(approved, 1):.2%} with the approval rates that are asked for"
+        least = f"{bad / max(approved, 1):.2%}"
+        told = f"the bad rate is at least {least} with the approval rates that are asked for"
+        return None, Text(f"在所要求的批准率下，坏账率至少为{least}", told)
     for _ in range(_HALVINGS):
         middle = (low * high) ** 0.5 if low > 0 else high / 1e6
         if _excess(allowed, _at_price(allowed, most, middle), most) > 0:
@@ -185,7 +192,7 @@ def _choose(allowed: Mapping[str, Candidates], constraints: Constraints) -> tupl
             high = middle
         if low > 0 and high / low < 1 + 1e-9:
             break
-    return _filled(allowed, most, _at_price(allowed, most, high)), ""
+    return _filled(allowed, most, _at_price(allowed, most, high)), Text("", "")
 
 
 def _filled(allowed: Mapping[str, Candidates], most: float, chosen: dict[str, int]) -> dict[str, int]:

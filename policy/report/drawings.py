@@ -41,7 +41,7 @@ def bad_rates(frontier: Frontier, points: Sequence[Point], bound: float | None =
 
     best = () if frontier.best is None else (_BEST,)
     return Plot(
-        draw("frontier", paint, width=7.2, height=3.4, left=0.07),
+        draw("frontier", paint, width=7.2, height=3.4, left=0.07, right=0.96),
         Text("效率前沿：批准率与坏账率", "Efficient frontier: approvals and bad loans"),
         _APPROVED,
         Text("批准者的坏账率", "bad rate of those approved"),
@@ -61,7 +61,7 @@ def profits(frontier: Frontier, points: Sequence[Point]) -> Plot:
         _per_cent(axes)
 
     return Plot(
-        draw("frontier-profit", paint, width=7.2, height=3.0, left=0.09),
+        draw("frontier-profit", paint, width=7.2, height=3.0, left=0.09, right=0.96),
         Text("同一前沿上的实现利润", "Realised profit along the same frontier"),
         _APPROVED,
         Text("元/申请", "CNY an application"),

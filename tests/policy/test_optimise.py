@@ -57,10 +57,10 @@ def test_what_cannot_be_kept_is_told_with_how_near_one_comes(policy, past) -> No
     asked = Constraints(bad_rate_most=0.001, approval_rate_least={"emergency_cash": 0.6})
     found = optimise(past, policy, asked)
     assert found.strategy is None
-    assert found.why_not.startswith("the bad rate is at least")
+    assert found.why_not.en.startswith("the bad rate is at least")
     assert found.base.overall["bad_rate"].defined
     never = optimise(past, policy, Constraints(approval_rate_least={"business": 1.0}))
-    assert never.why_not == "no cut-off of business keeps both its approval rate and its referral rate"
+    assert never.why_not.en == "no cut-off of business keeps both its approval rate and its referral rate"
 
 
 def test_the_frontier_rises_and_nobody_beats_the_true_pd(policy, past) -> None:
