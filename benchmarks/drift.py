@@ -214,7 +214,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="False alarms, power and speed of the drift monitor.")
     parser.add_argument("--days", type=int, default=500, help="without drift, at each number of rows")
-    parser.add_argument("--shifts", type=int, default=200, help="days on which one feature moves")
+    parser.add_argument("--shifts", type=int, default=300, help="days on which one feature moves")
     parser.add_argument("--windows", type=int, default=300, help="of the label-free estimate")
     parser.add_argument("--joint", type=int, default=40, help="tries of the classifier two-sample test")
     parser.add_argument("--features", type=int, default=300)
