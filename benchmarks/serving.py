@@ -22,6 +22,7 @@ import argparse
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -242,22 +243,28 @@ def _running(command: list[str], port_option: str, ready: str) -> Iterator[str]:
     from serving.launch import free_port
 
     port = free_port("127.0.0.1")
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"}
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # mlflow calls uvicorn
+        "PYTHONPATH": str(_ROOT),
+        "OMP_NUM_THREADS": "1",
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
     process = subprocess.Popen(
-        [*command, port_option, str(port)], cwd=_ROOT, env=environment, stdout=sys.stderr, stderr=sys.stderr
+        [*command, port_option, str(port)],
+        cwd=_ROOT,
+        env=environment,
+        stdout=sys.stderr,
+        stderr=sys.stderr,
+        start_new_session=True,  # a group of its own, which is ended whole
     )
     try:
         _until(lambda: _is_ready(port, ready), process)
         yield f"http://127.0.0.1:{port}"
     finally:
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(15)
-        for left in family:
-            with suppress(psutil.NoSuchProcess):
-                left.kill()
-        process.wait(15)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _is_ready(port: int, path: str) -> bool:

@@ -13,7 +13,8 @@ A request is `{"application": {...}, "tradelines": [...], ...}` with the columns
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import itemgetter, le
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -40,6 +41,7 @@ MOST_RECORDS = 20_000
 MOST_FAULTS_TOLD = 20
 
 _INT64 = 2**63
+_EPOCH, _EPOCH_UTC = datetime(1970, 1, 1), datetime(1970, 1, 1, tzinfo=UTC)
 _MAY_LIE_AHEAD = frozenset({"due_at"})
 
 
@@ -68,8 +70,8 @@ def _moment(value: Any) -> datetime:
     """ISO 8601 text or a datetime as UTC without a zone."""
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        offset = moment.utcoffset()
-        return moment if offset is None else (moment - offset).replace(tzinfo=None)
+        # taking the zone off by `replace` would take longer than all the rest
+        return moment if moment.utcoffset() is None else _EPOCH + (moment - _EPOCH_UTC)
     except (TypeError, ValueError, OverflowError):
         raise PydanticCustomError("timestamp", "not an ISO 8601 timestamp such as 2025-03-01T08:30:00Z") from None
 
@@ -142,12 +144,26 @@ class _RefusedError(Exception):
 def _watch(table: Table) -> Callable[[list[BaseModel], datetime], None]:
     """Check of one table's records against `as_of` and against each other, which no single field can tell."""
     timed = tuple(c.name for c in table.columns if c.dtype == "timestamp" and c.name not in _MAY_LIE_AHEAD)
+    further = tuple(name for name in timed if name not in ("occurred_at", "known_at"))
     key = table.row_key
+    occurred_at, known_at, identified = itemgetter("occurred_at"), itemgetter("known_at"), itemgetter(*key)
+
+    def sound(rows: list[dict[str, Any]], as_of: datetime) -> bool:
+        """The same questions at once, as most requests have no fault: a third of the time."""
+        known = list(map(known_at, rows))
+        return (
+            max(known) <= as_of
+            and all(map(le, map(occurred_at, rows), known))
+            and len(set(map(identified, rows))) == len(rows)
+            and all(row[name] is None or row[name] <= as_of for name in further for row in rows)
+        )
 
     def check(records: list[BaseModel], as_of: datetime) -> None:
+        rows = [record.__dict__ for record in records]
+        if sound(rows, as_of):
+            return
         seen: set[tuple[Any, ...]] = set()
-        for place, record in enumerate(records):
-            row = record.__dict__
+        for place, row in enumerate(rows):
             for name in timed:
                 if row[name] is not None and row[name] > as_of:
                     raise _RefusedError(

@@ -121,7 +121,10 @@ class _Bundles:
 
         torch.set_num_threads(1)  # as it is served
         if self._folder is not None:
-            return Replayer(Bundle.load(self._folder), _decider)
+            bundle = Bundle.load(self._folder)
+            if bundle.identity != identity:
+                raise RegistryError(f"The decision was taken by bundle {identity[:12]}, not by that in {self._folder}.")
+            return Replayer(bundle, _decider)
         registry = self._home.registry()
         with tempfile.TemporaryDirectory(prefix="lendwell-replay-") as folder:
             found = registry.download(registry.with_identity(identity), Path(folder) / "bundle")

@@ -25,7 +25,7 @@ class Bands:
     Examples
     --------
     >>> Bands([-3.0, -1.0], ScoreScale(points_at=600.0, odds=20.0, pdo=40.0))(-2.0)
-    ScoreBand(number=2, of=3, points_from=484.82..., points_below=600.24...)
+    ScoreBand(number=2, of=3, points_from=484.83..., points_below=600.24...)
     """
 
     def __init__(self, edges: Sequence[float], scale: ScoreScale) -> None:

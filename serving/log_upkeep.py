@@ -22,6 +22,7 @@ from serving.log_entries import DECISIONS, HEAD, PRUNED, Decision, new_decision_
 from serving.log_reading import Wanted, rows
 
 MOST_BREAKS = 20
+_ATTEMPTS = 5
 _AT_ONCE = 500  # rows that are removed in one transaction, so that whoever answers waits for milliseconds
 
 Progress = Callable[[str, float], None]
@@ -64,13 +65,14 @@ def verify(log: DecisionLog, known_head: str | None = None, progress: Progress |
         Called with what is done and the share of the whole.
     """
     known = _read_head(known_head)
-    while True:
+    for _ in range(_ATTEMPTS):
         head = _head_and_last(log)
         seen = _Seen(log, head, progress)
         faults = list(islice(seen.faults(known), MOST_BREAKS))
-        if not faults or _head_and_last(log)["pruned_position"] == head["pruned_position"]:  # else: pruned meanwhile
-            faults.sort(key=lambda fault: fault.position)
-            return Verified(seen.entries, head["pruned_position"], f"{head['position']}:{head['mac']}", faults)
+        if not faults or _head_and_last(log)["pruned_position"] == head["pruned_position"]:
+            break  # otherwise entries were pruned meanwhile, and what seems to be removed may be only that
+    faults.sort(key=lambda fault: fault.position)
+    return Verified(seen.entries, head["pruned_position"], f"{head['position']}:{head['mac']}", faults)
 
 
 def _head_and_last(log: DecisionLog) -> dict[str, Any]:

@@ -31,6 +31,8 @@ COMMANDS = (
     "retire",
     "register",
     "serve",
+    "snapshot",
+    "bento",
     "score",
     "score-batch",
     "monitor",

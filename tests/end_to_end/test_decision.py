@@ -31,4 +31,4 @@ def test_applications_are_decided_with_amount_rate_schedule_and_reasons(trained:
 
 def test_an_application_that_is_not_there_is_told(trained: Trained) -> None:
     words = ("policy", "decide", "--data", trained.tables, "--application", "nobody", "--model", "quick")
-    assert "nobody" in refused(*words, "--home", trained.home, code=2)
+    assert "has no application of that id" in refused(*words, "--home", trained.home, code=2)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from serving.decision_log import DecisionLog
 from tests.serving.calls import JSON, PATH
 from tests.serving.conftest import Running
 
@@ -135,7 +136,11 @@ def test_a_connection_that_ends_before_its_body_is_left(service: Running, served
         time.sleep(0.05)
 
 
-def test_a_half_closed_connection_gets_its_answer(service: Running, request_body: dict) -> None:
+def test_a_half_closed_connection_is_left_and_a_retry_finds_the_one_answer(
+    service: Running, served: httpx.Client, request_body: dict
+) -> None:
+    """Uvicorn takes a caller that has closed its side for one that is gone; it never answers in halves."""
+    request_body["application"]["application_id"] = "half-closed"
     body = json.dumps(request_body).encode()
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
     with connected(service) as half:
@@ -143,8 +148,12 @@ def test_a_half_closed_connection_gets_its_answer(service: Running, request_body
         half.shutdown(socket.SHUT_WR)
         half.settimeout(20)
         told = b"".join(iter(lambda: half.recv(65536), b""))
-    # the service may take a half-closed connection for one that is gone; what it must not do is answer in halves
     assert told == b"" or told.startswith(b"HTTP/1.1 200 ")
+    again = served.post(PATH, json=request_body)
+    assert again.status_code == 200
+    with DecisionLog.open(service.log_url) as log:
+        logged = log.read()
+        assert (logged["application_key"] == log.pseudonym("half-closed")).sum() == 1
 
 
 def connected(service: Running) -> socket.socket:
