@@ -22,3 +22,13 @@ def declared() -> tuple[RuleBook, Products, Strategy]:
     )
     offered = read_products(products)
     return RuleBook.load(rules), offered, read_strategy(strategy, offered)
+
+
+def shadow_strategies(products: Products) -> dict[str, Strategy]:
+    """Strategies that decide beside the live one and are never answered, by name and version.
+
+    `LENDWELL_SHADOW_STRATEGIES` names their TOML files, separated as in PATH; none by default.
+    """
+    files = filter(None, os.environ.get("LENDWELL_SHADOW_STRATEGIES", "").split(os.pathsep))
+    read = (read_strategy(Path(file), products) for file in files)
+    return {f"{strategy.name}/{strategy.version}": strategy for strategy in read}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from data_contracts.errors import DeclarationError
+from data_contracts.errors import DeclarationError, ServiceError
 from data_contracts.messages import ScoreRequest, ScoreResponse, Warned, parse_request
 from data_contracts.replies import CustomerRequest, ExplainResponse, FeatureShare, SourceShare
 from serving.decide import Decider, DecideResponse, response
@@ -23,6 +24,8 @@ from serving.shadow import Shadow
 from serving.snapshot import Snapshot
 from serving.turns import Turns
 from serving.wire import Refusal, broken_contract
+
+logger = logging.getLogger("lendwell.serving")
 
 Clock = Callable[[], datetime]
 _LONGEST_CUSTOMER_REQUEST = 1024  # bytes
@@ -115,8 +118,10 @@ class Answerer:
         # months of events take some ten times as long as a score: beside the loop, not on it
         return answer, await asyncio.to_thread(_explained, champion, answer)
 
-    async def decide(self, point: str, body: bytes, decider: Decider) -> DecideResponse:
-        """Score one applicant, decide by rules and policy, log the decision."""
+    async def decide(
+        self, point: str, body: bytes, decider: Decider
+    ) -> tuple[DecideResponse, Callable[[], None] | None]:
+        """Score one applicant, decide by rules and policy, log the decision; and what is to do when it has left."""
         async with self._turns.taken:
             _, champion = self._at(point)
             asked, about = self._parsed(body)
@@ -125,7 +130,19 @@ class Answerer:
             except DeclarationError as error:  # words of ours about declarations, not of what was sent
                 raise Refusal(422, "not_decidable", str(error)) from None
             entry = decider.entry(champion, scored, decision, about)
-        return response(asked, await asyncio.to_thread(self._log.append, asked, entry))
+        logged = await asyncio.to_thread(self._log.append, asked, entry)
+        told = response(asked, logged)
+        if logged is not entry or not decider.has_shadows:  # a retry was decided in the shadow with its first answer
+            return told, None
+
+        def later() -> None:
+            try:
+                shadows = decider.in_shadow(champion, asked, scored, decision, entry.decision_id)
+                self._log.append_many([(None, shadow) for shadow in shadows])
+            except ServiceError as error:
+                logger.error("shadow strategies are not logged: %s", error)
+
+        return told, later
 
     def follow_up(self, answer: Answer) -> None:
         """What is done when the answer has left: keep the request for the sample, offer it to the challenger."""

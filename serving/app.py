@@ -124,7 +124,10 @@ class _Endpoint:
         if self._decider is None:
             raise Refusal(404, "not_found", "This service decides nothing.")
         async with self._received(request, self._limits.body_bytes, self._limits.answer_seconds) as body:
-            return json_reply(200, await self._answerer.decide(_point(request), body, self._decider))
+            told, later = await self._answerer.decide(_point(request), body, self._decider)
+            reply = json_reply(200, told)
+            reply.background = BackgroundTask(later) if later else None
+            return reply
 
     async def explain(self, request: Request) -> Response:
         async with self._received(request, self._limits.body_bytes, self._limits.answer_seconds) as body:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from data_contracts.messages import BundleName, FeatureSetName, ScoreRequest, Wa
 from policy.decision import Decision, Difference, Policy, local_day, replay_differences
 from policy.products import Products
 from policy.rules import RuleBook
+from policy.shadow import decide_in_shadow
 from policy.strategy import Strategy
 from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
@@ -29,7 +30,7 @@ from serving.decision_log import new_decision_id
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
-DECISION = "decision"  # the kind of its entries in the decision log
+DECISION, SHADOW = "decision", "shadow_decision"  # kinds of entries in the decision log
 POINT = "application"  # the decision point that a loan is decided at
 _DAYS_KEPT = 8
 
@@ -99,13 +100,28 @@ class Decider:
     strategy : Strategy
     clock : callable
         Gives the present, UTC without a zone.
+    shadows : mapping of str to Strategy, optional
+        Strategies that decide beside the live one and are never answered.
     """
 
-    def __init__(self, book: RuleBook, products: Products, strategy: Strategy, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        book: RuleBook,
+        products: Products,
+        strategy: Strategy,
+        clock: Callable[[], datetime],
+        shadows: Mapping[str, Strategy] | None = None,
+    ) -> None:
         self._book, self._products, self._strategy, self._clock = book, products, strategy, clock
+        self._shadows = dict(shadows or {})
         self._tables = RateTables.of(products)
         self._policies: dict[date, Policy] = {}
         self._models: dict[str, dict[str, str]] = {}
+
+    @property
+    def has_shadows(self) -> bool:
+        """Whether other strategies decide beside the live one."""
+        return bool(self._shadows)
 
     def on(self, day: date) -> Policy:
         """The policy with the rules in force on a day."""
@@ -188,6 +204,26 @@ class Decider:
                 "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],
             },
         )
+
+    def in_shadow(
+        self, scorer: Scorer, asked: ScoreRequest, scored: Scored, decision: Decision, of: str
+    ) -> list[Logged]:
+        """What each shadow strategy decides of an application beside the live decision `of`, as the log keeps it."""
+        live = self.on(local_day(asked.as_of))
+        policies = {name: live.with_strategy(strategy) for name, strategy in self._shadows.items()}
+        features = dict(zip(scorer.bundle.feature_set.names, scored.features.tolist(), strict=True))
+        told = decide_in_shadow(decision, policies, asked.application_record(), features, scored, asked.as_of)
+        return [
+            Logged(
+                kind=SHADOW,
+                decision_id=new_decision_id(),
+                request_id=uuid.uuid4().hex,
+                decided_at=self._clock(),
+                decision_point=POINT,
+                response={"of": of, "live": decision.outcome, **record},
+            )
+            for record in told
+        ]
 
 
 def can_decide(scorer: Scorer) -> bool:

@@ -133,8 +133,10 @@ class DecisionLog:
         """HMAC-SHA256 of a customer's or application's id under the log's key, in hexadecimal."""
         return hmac.new(self._key, identifier.encode(), hashlib.sha256).hexdigest()
 
-    def append(self, request: ScoreRequest, decision: Decision) -> Decision:
+    def append(self, request: ScoreRequest | None, decision: Decision) -> Decision:
         """Write a decision and return what the log holds for this request, which a retry finds to be the first answer.
+
+        Without a request it is nobody's answer: it refers to another entry.
 
         The decision is on disk (SQLite in WAL with synchronous FULL, PostgreSQL's commit) when this returns. Threads
         that append at the same time share a commit.
@@ -146,7 +148,7 @@ class DecisionLog:
         """
         return self.append_many([(request, decision)])[0]
 
-    def append_many(self, answered: Sequence[tuple[ScoreRequest, Decision]]) -> list[Decision]:
+    def append_many(self, answered: Sequence[tuple[ScoreRequest | None, Decision]]) -> list[Decision]:
         """Write up to a thousand decisions in one transaction, all or none; see `append`.
 
         Returns

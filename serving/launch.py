@@ -164,7 +164,7 @@ def _started(
     output: IO[bytes] | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Check all that can be checked before a process is started, start it, and end its whole group afterwards."""
-    from policy.declared import declared
+    from policy.declared import declared, shadow_strategies
     from serving.decision_log import DecisionLog
     from serving.request_log import open_request_log
     from serving.snapshot import Snapshot
@@ -173,7 +173,8 @@ def _started(
     access = access or Access()
     access.check(host)
     require_free(host, port)
-    declared()
+    _, products, _ = declared()
+    shadow_strategies(products)
     if not who.is_file():  # the bundles of a roster were verified when they were fetched
         verify(who)
     if snapshot is not None:

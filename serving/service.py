@@ -10,7 +10,8 @@ Configured by the environment, since BentoML imports this module in processes of
 * `LENDWELL_REQUEST_SAMPLE`: share of raw requests (0 to 1, none by default) to keep in the folder
   `LENDWELL_REQUEST_LOG`, for `lendwell monitor --parity`;
 * `LENDWELL_KEYS`: file of the API keys that callers need; `LENDWELL_RATE`: requests a second of each;
-* `LENDWELL_RULES`, `LENDWELL_PRODUCTS`, `LENDWELL_STRATEGY`: what applications are decided by, if not Lendwell's own.
+* `LENDWELL_RULES`, `LENDWELL_PRODUCTS`, `LENDWELL_STRATEGY`: what applications are decided by, if not Lendwell's own;
+* `LENDWELL_SHADOW_STRATEGIES`: strategies that decide beside it and are never answered, separated as in PATH.
 
 BentoML keeps the process, its socket and its end; every request is answered by `serving.app`, `/healthz`, `/readyz` and
 `/metrics` too: BentoML's own would make a label of any path that is asked for.
@@ -93,7 +94,7 @@ class ScoringService:
     def _open(self) -> None:
         import torch
 
-        from policy.declared import declared
+        from policy.declared import declared, shadow_strategies
         from serving.access import guarded
         from serving.app import create_app
         from serving.decide import Decider
@@ -110,13 +111,14 @@ class ScoringService:
         lineup = self._takeover.lineup if self._takeover else Lineup(fixed)
         self._log = _decision_log()
         snapshot = Snapshot(Path(file)) if (file := os.environ.get("LENDWELL_SNAPSHOT")) else None
+        book, products, strategy = declared()
         app = create_app(
             lineup,
             self._log,
             clock=_now,
             request_log=_request_log(self._log),
             snapshot=snapshot,
-            decider=Decider(*declared(), _now),
+            decider=Decider(book, products, strategy, _now, shadow_strategies(products)),
         )
         self._shadow = app.state.lendwell.shadow
         _Answering.ours = guarded(app, _now)

@@ -21,6 +21,7 @@ from serving.app import create_app
 from serving.decide import Decider, DecideResponse, model_identities
 from serving.decision_log import DecisionLog
 from serving.lineup import Lineup
+from serving.log_upkeep import verify
 from serving.replay import Replayer
 from serving.reviews import Review, ReviewQueue
 from serving.scorer import Scorer
@@ -113,6 +114,23 @@ def test_a_retry_gets_the_first_decision_under_any_policy(http: Callable[..., Ht
     other = copy.deepcopy(asked)
     other["application"]["amount_requested"] = 300_000
     assert http(**NO_MACHINE).post(PATH, json=other).json()["outcome"] == "refer"
+
+
+def test_shadow_strategies_are_logged_beside_the_decision_and_never_answered(
+    scorer: Scorer, log: DecisionLog, asked: dict
+) -> None:
+    live, careful = (read_strategy(None, PRODUCTS).changed("emergency_cash", **how) for how in (ANY_RISK, NO_MACHINE))
+    both = Decider(BOOK, PRODUCTS, live, lambda: NOON, {"same": live, "careful": careful})
+    http = Http(create_app(Lineup([scorer]), log, clock=lambda: NOON, decider=both))
+    first = http.post(PATH, json=asked).json()
+    assert http.post(PATH, json=asked).json() == first  # a retry is not decided in the shadow again
+    assert first["outcome"] == "approve"
+    told = log.read(kind="shadow_decision")["response"].tolist()
+    assert [(one["shadow"], one["live"], one["outcome"], one["agrees"]) for one in told] == [
+        ("same", "approve", "approve", True), ("careful", "approve", "refer", False),
+    ]  # fmt: skip
+    assert {one["of"] for one in told} == {first["decision_id"]}
+    assert verify(log).breaks == []
 
 
 def test_a_score_and_a_decision_of_the_same_request_are_two_entries(http: Callable[..., Http], asked: dict) -> None:
