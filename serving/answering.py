@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -120,10 +120,10 @@ class Answerer:
 
     async def decide(
         self, point: str, body: bytes, decider: Decider
-    ) -> tuple[DecideResponse, Callable[[], None] | None]:
+    ) -> tuple[DecideResponse, Callable[[], Awaitable[None]] | None]:
         """Score one applicant, decide by rules and policy, log the decision; and what is to do when it has left."""
         async with self._turns.taken:
-            _, champion = self._at(point)
+            cast, champion = self._at(point)
             asked, about = self._parsed(body)
             try:
                 scored, decision = decider.decide(champion, asked)
@@ -132,15 +132,21 @@ class Answerer:
             entry = decider.entry(champion, scored, decision, about)
         logged = await asyncio.to_thread(self._log.append, asked, entry)
         told = response(asked, logged)
-        if logged is not entry or not decider.has_shadows:  # a retry was decided in the shadow with its first answer
+        self._metrics.answers.labels(point, told.bundle.name, told.bundle.version).inc()
+        if logged is not entry:  # a retry was followed up with its first answer
             return told, None
 
-        def later() -> None:
-            try:
+        async def later() -> None:
+            if self._request_log:
+                self._request_log.append(asked, entry)
+            if cast.challenger is not None:
+                self._shadow.offer(cast.challenger, asked, entry.decision_id)
+            if decider.has_shadows:
                 shadows = decider.in_shadow(champion, asked, scored, decision, entry.decision_id)
-                self._log.append_many([(None, shadow) for shadow in shadows])
-            except ServiceError as error:
-                logger.error("shadow strategies are not logged: %s", error)
+                try:
+                    await asyncio.to_thread(self._log.append_many, [(None, shadow) for shadow in shadows])
+                except ServiceError as error:
+                    logger.error("shadow strategies are not logged: %s", error)
 
         return told, later
 

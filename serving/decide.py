@@ -199,6 +199,7 @@ class Decider:
                 "decision_point": POINT,
                 "pd": scored.pd,
                 "score": scored.score,
+                "score_reasons": [reason.model_dump() for reason in scored.reasons],
                 "bundle": scorer.bundle_name.model_dump(),
                 "feature_set": scorer.feature_set_name.model_dump(),
                 "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pandas as pd
 
 from data_contracts.errors import LendwellError
+from serving.decide import DECISION
 from serving.decision_log import DecisionLog
+from serving.log_entries import SCORE
 from serving.monitoring.requests import only_asked
 
 MOST_DAYS = 3_660
 _NUMBERS = ["decision_id", "application_key", "decided_at", "log_odds", "pd"]
+_KINDS = (SCORE, DECISION)  # who is decided has been scored
+_SAME_REQUEST = ["application_key", "request_sha256"]
 
 
 def read_decisions(
     log: DecisionLog, bundle: str, since: datetime, until: datetime, *, numbers_only: bool = False
 ) -> pd.DataFrame:
-    """Decisions of one bundle in their order.
+    """Scored requests of one bundle in their order; one that was scored and decided on the same day counts once.
 
     Parameters
     ----------
@@ -41,15 +47,23 @@ def read_decisions(
     parts, start = [], since
     while start < until:
         end = min(start + timedelta(days=1), until)
-        part = log.read(since=start, until=end, bundle=bundle)
+        read = [log.read(start, end, bundle, kind=kind, columns=[*columns, *_SAME_REQUEST]) for kind in _KINDS]
+        part = pd.concat([one for one in read if len(one)]) if any(map(len, read)) else read[0]
         if len(part):
-            part = part[columns].copy()
+            part = part.sort_values("decided_at", kind="stable", ignore_index=True)
+            part = part.drop_duplicates(_SAME_REQUEST, ignore_index=True)[columns]
             if not numbers_only:
                 part["request"] = [only_asked(text) for text in part["request"]]
-                first = [{"reasons": response["reasons"][:1]} for response in part["response"]]
+                first = [{"reasons": _of_the_score(response)[:1]} for response in part["response"]]
                 part["response"] = pd.Series(first, index=part.index, dtype=object)
             parts.append(part)
         start = end
     if not parts:
         return pd.DataFrame(columns=columns)
     return pd.concat(parts, ignore_index=True)
+
+
+def _of_the_score(response: Mapping[str, Any]) -> Sequence[Any]:
+    """Reasons of the score: those of a whole decision are merged with the policy's."""
+    found: Sequence[Any] = response.get("score_reasons", response["reasons"])
+    return found

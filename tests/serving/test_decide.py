@@ -22,6 +22,7 @@ from serving.decide import Decider, DecideResponse, model_identities
 from serving.decision_log import DecisionLog
 from serving.lineup import Lineup
 from serving.log_upkeep import verify
+from serving.monitoring.reading import read_decisions
 from serving.replay import Replayer
 from serving.reviews import Review, ReviewQueue
 from serving.scorer import Scorer
@@ -133,11 +134,23 @@ def test_shadow_strategies_are_logged_beside_the_decision_and_never_answered(
     assert verify(log).breaks == []
 
 
-def test_a_score_and_a_decision_of_the_same_request_are_two_entries(http: Callable[..., Http], asked: dict) -> None:
+def test_a_score_and_a_decision_of_the_same_request_are_two_entries_and_monitored_once(
+    http: Callable[..., Http], log: DecisionLog, asked: dict
+) -> None:
     app = http(**ANY_RISK)
     decided, scored = app.post(PATH, json=asked).json(), app.post("/v1/application/score", json=asked).json()
     assert decided["pd"] == scored["pd"]
     assert decided["decision_id"] != scored["decision_id"]
+    day = (NOON, NOON + timedelta(days=1))
+    seen = read_decisions(log, scored["bundle"]["identity"], *day)
+    assert (seen["pd"].tolist(), seen["response"].tolist()) == ([scored["pd"]], [{"reasons": scored["reasons"][:1]}])
+
+
+def test_who_is_only_decided_is_monitored(http: Callable[..., Http], log: DecisionLog, asked: dict) -> None:
+    decided = http(**ANY_RISK).post(PATH, json=asked).json()
+    seen = read_decisions(log, decided["bundle"]["identity"], NOON, NOON + timedelta(days=1))
+    assert seen["pd"].tolist() == [decided["pd"]]
+    assert all("log_odds" in one for one in seen["response"][0]["reasons"])  # the score's, not the policy's
 
 
 def test_what_breaks_the_contract_is_told_as_for_a_score(http: Callable[..., Http], asked: dict) -> None:
