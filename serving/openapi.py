@@ -40,12 +40,15 @@ _POINT = {
 }
 _REFUSALS = {
     "400": "The body is not JSON, or did not arrive whole.",
+    "401": "The service asks for an API key, `Authorization: Bearer KEY`, and was given none or one that is not valid.",
+    "403": "The key opens other addresses than this one.",
     "404": "No such decision point, or no such customer in the snapshot.",
     "409": "Answered before by a bundle that is at work no more, which another cannot explain.",
     "408": "The body did not arrive in time.",
     "413": "The body is too long.",
     "415": "The body is not declared as JSON in UTF-8.",
     "422": "The request breaks its contract; `fields` says where.",
+    "429": "More requests than this key may send; ask again after `Retry-After` seconds.",
     "503": "No answer now; send the same request again after `Retry-After` seconds.",
     "504": "No answer in time; send the same request again after `Retry-After` seconds.",
 }

@@ -219,14 +219,15 @@ def test_a_challenger_is_scored_in_the_shadow_logged_and_never_returned(live: Li
         assert row["score"] == pytest.approx(answer.score - 200.0)
 
 
-def test_a_corrupt_bundle_leaves_the_champion_at_work_and_is_told(live: Live, champion: Any) -> None:
-    folder = _folder(live, "2")
-    victim = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    kept = victim.read_bytes()
-    broken = bytearray(kept)
-    broken[len(kept) // 2] ^= 1
-    again = _registered_again(live, folder)
-    victim = Path(_folder(live, again)) / victim.relative_to(folder)
+def test_a_corrupt_bundle_leaves_the_champion_at_work_and_is_told(live: Live, champion: Any, tmp_path: Path) -> None:
+    sound = Bundle.load(champion.bundle)
+    other = replace(sound, scale=ScoreScale(450.0, 20.0, 40.0), identity="")  # who has answered is not read again
+    other.save(tmp_path / "bundle")
+    again = _registered_again(live, tmp_path / "bundle")
+    files = (path for path in _folder(live, again).rglob("*") if path.is_file())
+    victim = max(files, key=lambda path: path.stat().st_size)
+    broken = bytearray(victim.read_bytes())
+    broken[len(broken) // 2] ^= 1
     victim.write_bytes(broken)
     failures = live.metrics().get(("lendwell_successions_total", "application", "failed"), 0)
     live.name_champion(again)

@@ -198,7 +198,7 @@ def test_a_mark_of_the_model_register_stays(registry, versions):
     assert registry.marks("two") == {7: "a7" * 32, 11: "a1" * 32}
 
 
-def test_the_model_register_may_lie_in_the_same_database(registry, uri):
+def test_the_model_register_may_lie_in_the_same_database(registry, versions, uri):
     with ModelRegister(uri) as register:
         register.append(Act("two", "1", "registered", "its author", datetime(2026, 7, 1), "b1" * 32))
         assert register.faults() == []
