@@ -47,7 +47,7 @@ def read_decisions(
     parts, start = [], since
     while start < until:
         end = min(start + timedelta(days=1), until)
-        read = [log.read(start, end, bundle, kind=kind, columns=[*columns, *_SAME_REQUEST]) for kind in _KINDS]
+        read = [log.read(start, end, bundle, kind=kind, columns=[*columns, "request_sha256"]) for kind in _KINDS]
         part = pd.concat([one for one in read if len(one)]) if any(map(len, read)) else read[0]
         if len(part):
             part = part.sort_values("decided_at", kind="stable", ignore_index=True)
