@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,8 @@ from data_contracts.errors import DeclarationError, ServiceError
 from data_contracts.messages import ScoreRequest, ScoreResponse, Warned, parse_request
 from data_contracts.replies import CustomerRequest, ExplainResponse, FeatureShare, SourceShare
 from serving.decide import Decider, DecideResponse, response
-from serving.decision_log import Decision, DecisionLog, new_decision_id
+from serving.decision_log import Decision, DecisionLog
+from serving.entries import entry_of
 from serving.lineup import Cast, Lineup
 from serving.metrics import Metrics
 from serving.request_log import RequestLog
@@ -141,8 +141,8 @@ class Answerer:
                 self._request_log.append(asked, entry)
             if cast.challenger is not None:
                 self._shadow.offer(cast.challenger, asked, entry.decision_id)
-            if decider.has_shadows:
-                shadows = decider.in_shadow(champion, asked, scored, decision, entry.decision_id)
+            shadows = decider.in_shadow(champion, asked, scored, decision, entry.decision_id)
+            if shadows:
                 try:
                     await asyncio.to_thread(self._log.append_many, [(None, shadow) for shadow in shadows])
                 except ServiceError as error:
@@ -192,36 +192,13 @@ class Answerer:
         return found
 
     def _decision(self, scorer: Scorer, scored: Scored, about: list[Warned]) -> Decision:
-        decision_id, request_id = new_decision_id(), uuid.uuid4().hex
-        return Decision(
-            decision_id=decision_id,
-            request_id=request_id,
-            decided_at=self._clock(),
-            decision_point=scorer.decision_point,
-            bundle_name=scorer.bundle_name.name,
-            bundle_version=scorer.bundle_name.version,
-            bundle_identity=scorer.bundle_name.identity,
-            feature_set_identity=scorer.feature_set_name.identity,
-            features=scored.features,
-            parts=scored.parts,
-            log_odds=scored.log_odds,
-            pd=scored.pd,
-            score=scored.score,
-            response={
-                "request_id": request_id,
-                "decision_id": decision_id,
-                "decision_point": scorer.decision_point,
-                "pd": scored.pd,
-                "score": scored.score,
-                "band": scored.band.model_dump(),
-                "log_odds": scored.log_odds,
-                "reasons": [reason.model_dump() for reason in scored.reasons],
-                "bundle": scorer.bundle_name.model_dump(),
-                "feature_set": scorer.feature_set_name.model_dump(),
-                "sum_of_attributions_minus_log_odds": scored.residual,
-                "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],
-            },
-        )
+        told = {
+            "band": scored.band.model_dump(),
+            "log_odds": scored.log_odds,
+            "reasons": [reason.model_dump() for reason in scored.reasons],
+            "sum_of_attributions_minus_log_odds": scored.residual,
+        }
+        return entry_of(scorer, scored, self._clock(), told, about)
 
 
 def unknown_point(lineup: Lineup) -> Refusal:

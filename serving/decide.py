@@ -27,6 +27,7 @@ from policy.strategy import Strategy
 from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
 from serving.decision_log import new_decision_id
+from serving.entries import entry_of
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
@@ -118,11 +119,6 @@ class Decider:
         self._policies: dict[date, Policy] = {}
         self._models: dict[str, dict[str, str]] = {}
 
-    @property
-    def has_shadows(self) -> bool:
-        """Whether other strategies decide beside the live one."""
-        return bool(self._shadows)
-
     def on(self, day: date) -> Policy:
         """The policy with the rules in force on a day."""
         if day not in self._policies:
@@ -150,7 +146,7 @@ class Decider:
                 f"{scorer.bundle_name.name} cannot decide: it must be a model of the decision point {POINT} whose "
                 f"features hold {', '.join(FEATURES)}, as application_v1 does."
             )
-        features = dict(zip(scorer.bundle.feature_set.names, scored.features.tolist(), strict=True))
+        features = _named(scorer, scored)
         provenance = {"features": _sha256(scored.features.tobytes()), **self._model(scorer.bundle)}
         policy = self.on(local_day(asked.as_of))
         return policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
@@ -176,44 +172,19 @@ class Decider:
 
     def entry(self, scorer: Scorer, scored: Scored, decision: Decision, about: Sequence[Warned] = ()) -> Logged:
         """A decision as the log keeps it, under an id of its own; `about` is said of where the request came from."""
-        decision_id, request_id = new_decision_id(), uuid.uuid4().hex
-        return Logged(
-            kind=DECISION,
-            decision_id=decision_id,
-            request_id=request_id,
-            decided_at=self._clock(),
-            decision_point=POINT,
-            bundle_name=scorer.bundle_name.name,
-            bundle_version=scorer.bundle_name.version,
-            bundle_identity=scorer.bundle_name.identity,
-            feature_set_identity=scorer.feature_set_name.identity,
-            features=scored.features,
-            parts=scored.parts,
-            log_odds=scored.log_odds,
-            pd=scored.pd,
-            score=scored.score,
-            response={
-                **decision.record(),
-                "request_id": request_id,
-                "decision_id": decision_id,
-                "decision_point": POINT,
-                "pd": scored.pd,
-                "score": scored.score,
-                "score_reasons": [reason.model_dump() for reason in scored.reasons],
-                "bundle": scorer.bundle_name.model_dump(),
-                "feature_set": scorer.feature_set_name.model_dump(),
-                "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],
-            },
-        )
+        told = {**decision.record(), "score_reasons": [reason.model_dump() for reason in scored.reasons]}
+        return entry_of(scorer, scored, self._clock(), told, about, kind=DECISION)
 
     def in_shadow(
         self, scorer: Scorer, asked: ScoreRequest, scored: Scored, decision: Decision, of: str
     ) -> list[Logged]:
         """What each shadow strategy decides of an application beside the live decision `of`, as the log keeps it."""
+        if not self._shadows:
+            return []
         live = self.on(local_day(asked.as_of))
         policies = {name: live.with_strategy(strategy) for name, strategy in self._shadows.items()}
-        features = dict(zip(scorer.bundle.feature_set.names, scored.features.tolist(), strict=True))
-        told = decide_in_shadow(decision, policies, asked.application_record(), features, scored, asked.as_of)
+        facts = (asked.application_record(), _named(scorer, scored), scored, asked.as_of)
+        told = decide_in_shadow(decision, policies, *facts)
         return [
             Logged(
                 kind=SHADOW,
@@ -250,6 +221,10 @@ def model_identities(bundle: Bundle) -> dict[str, str]:
         "model": _sha256(json.dumps({"parts": parts, "hybrid": hybrid}, sort_keys=True).encode()),
         "calibrator": _sha256(json.dumps(calibrator, sort_keys=True).encode()),
     }
+
+
+def _named(scorer: Scorer, scored: Scored) -> dict[str, float]:
+    return dict(zip(scorer.bundle.feature_set.names, scored.features.tolist(), strict=True))
 
 
 def _sha256(content: bytes) -> str:
