@@ -231,7 +231,7 @@ class DecisionLog:
         bundle : str, optional
             Identity of the bundle that answered.
         kind : str, default "score"
-            Of the decisions; `shadow` for what challengers would have answered.
+            Of the entries, such as `decision` for whole decisions.
         columns : sequence of str, optional
             Columns of the log, all by default: requests are most of it, and who needs none saves their reading.
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from data_contracts.append_only import Link
 from data_contracts.messages import ScoreRequest
 
-SCORE, SHADOW, PRUNED = "score", "shadow", "pruned"
+SCORE, PRUNED = "score", "pruned"
 _DENSITY = 1  # of zlib: a request of 300 records shrinks to a tenth in 0.2 ms, more effort gains little
 
 metadata = sa.MetaData()
@@ -79,7 +79,7 @@ class Decision:
     response : dict
         The answer, without the application's id, which the log knows only as a hash.
     kind : str, default "score"
-        `score`, or `shadow` for what a challenger would have answered. Any other kind of answer has its own word.
+        Any other kind of answer has its own word.
     bundle_name, bundle_version, bundle_identity, feature_set_identity : str
         What answered; empty where no bundle was asked.
     features : ndarray of float64, shape (n_features,)
@@ -119,8 +119,8 @@ _AS_THEY_ARE = tuple(name for name in Decision.__dataclass_fields__ if name not 
 def row_of(decision: Decision, request: ScoreRequest | None, pseudonym: Callable[[str], str]) -> dict[str, Any]:
     """A decision as a row without its place in the chain.
 
-    `request_key` is what a retry is known by: kind, decision point, application and request. A shadow has none, as it
-    answers nobody.
+    `request_key` is what a retry is known by: kind, decision point, application and request. What answers nobody comes
+    without a request and has none.
     """
     row: dict[str, Any] = {name: getattr(decision, name) for name in _AS_THEY_ARE}
     for name in ("log_odds", "pd", "score"):
@@ -142,9 +142,7 @@ def row_of(decision: Decision, request: ScoreRequest | None, pseudonym: Callable
         "request": zlib.compress(text, _DENSITY),
         "request_sha256": hashlib.sha256(text).hexdigest(),
     }
-    if decision.kind != SHADOW:
-        row["request_key"] = request_key(row)
-    return row
+    return {**row, "request_key": request_key(row)}
 
 
 def request_key(row: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ class Wanted:
     bundle : str, optional
         Identity of the bundle that answered.
     kind : str, optional
-        `score`, `shadow` or another; by default every entry, also what tells of pruning.
+        `score` or another; by default every entry, also what tells of pruning.
     after : int, default 0
         Only entries of a later position.
     """

@@ -28,7 +28,7 @@ from evaluation.attribution import Attributions, Explainer
 from evaluation.reasons import ReasonWriter
 from features.sequences import EventSequences, from_records
 from serving.decide import DECISION, Decider
-from serving.log_entries import SCORE, SHADOW, Decision, decision_of, text_of
+from serving.log_entries import SCORE, Decision, decision_of, text_of
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
@@ -108,7 +108,7 @@ class Replayer:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of entries that can be replayed."""
-        return (SCORE, SHADOW) if self._make_decider is None else (SCORE, SHADOW, DECISION)
+        return (SCORE,) if self._make_decider is None else (SCORE, DECISION)
 
     @cached_property
     def _decider(self) -> Decider:

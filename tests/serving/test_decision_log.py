@@ -63,12 +63,12 @@ def test_a_retry_after_a_change_of_champion_gets_the_first_answer(log: DecisionL
     assert log.append(asked(), decided(bundle="c" * 64)).decision_id == first.decision_id
 
 
-def test_a_shadow_is_logged_beside_the_answer_and_never_found_by_a_retry(log: DecisionLog) -> None:
-    shadow = decided(bundle="c" * 64, kind="shadow")
-    answer, logged = log.append_many([(asked(), decided()), (asked(), shadow)])
-    assert logged is shadow
+def test_what_answers_nobody_is_logged_beside_the_answer_and_never_found_by_a_retry(log: DecisionLog) -> None:
+    beside = [decided(kind="shadow_decision") for _ in range(2)]
+    answer, *logged = log.append_many([(asked(), decided()), *((None, one) for one in beside)])
+    assert logged == beside
     assert log.append(asked(), decided()).decision_id == answer.decision_id
-    assert log.read(kind="shadow")["decision_id"].tolist() == [shadow.decision_id]
+    assert log.read(kind="shadow_decision")["decision_id"].tolist() == [one.decision_id for one in beside]
     assert log.read()["decision_id"].tolist() == [answer.decision_id]
 
 

@@ -86,8 +86,7 @@ def test_every_bit_is_the_same(log_url: str, replayer: Replayer) -> None:
     assert [one.differences for one in replayed if one.differences] == []
 
 
-def test_a_shadow_is_replayed_and_another_kind_or_bundle_is_refused(row: Row, replayer: Replayer) -> None:
-    assert replayer(row | {"kind": "shadow"}).cause is None
+def test_another_kind_or_bundle_is_refused(row: Row, replayer: Replayer) -> None:
     with pytest.raises(ServiceError, match="no bundle alone"):
         replayer(row | {"kind": "decision"})
     with pytest.raises(ServiceError, match="was taken by bundle cccc"):
