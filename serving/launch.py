@@ -24,6 +24,7 @@ _BENTOML = [sys.executable, "-m", "bentoml", "serve"]
 _SERVICE = "serving.service:ScoringService"
 _GRACE_SECONDS = 30.0  # for requests under way
 _LOOK_SECONDS = 0.5
+_IDLE_SECONDS = 75  # callers keep a connection for less (httpx 5, nginx 60), so none is closed as it is used
 
 
 def serve(
@@ -200,7 +201,12 @@ def _started(
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOMS), os.environ.get("PYTHONPATH")])),
         }
         process = subprocess.Popen(
-            [*_BENTOML, _SERVICE, "--host", host, "--port", str(port), *access.options],
+            [
+                *_BENTOML,
+                _SERVICE,
+                *("--host", host, "--port", str(port), "--timeout-keep-alive", str(_IDLE_SECONDS)),
+                *access.options,
+            ],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import time
@@ -123,6 +124,19 @@ def test_a_slow_client_holds_nobody_up_and_is_sent_away(
         told = b"".join(iter(lambda: slow.recv(4096), b""))  # until the service closes
     assert told.startswith(b"HTTP/1.1 408 ")
     assert b"body_too_slow" in told
+
+
+def test_a_connection_that_was_idle_for_as_long_as_callers_keep_one_is_still_open(service: Running) -> None:
+    address = urlsplit(service.url)
+    line = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    line.request("GET", "/healthz")
+    assert line.getresponse().read()
+    opened = line.sock
+    time.sleep(6)  # httpx and uvicorn both give up an idle connection after 5 seconds
+    line.request("GET", "/healthz")
+    assert line.getresponse().status == 200
+    assert line.sock is opened
+    line.close()
 
 
 def test_a_connection_that_ends_before_its_body_is_left(service: Running, served: httpx.Client) -> None:
