@@ -36,7 +36,7 @@ check: setup ## formatting, lint, types, direction of imports, spelling, lock, k
 	@echo "All checks passed."
 
 test: setup outside ## all tests, two at a time; PYTEST_ARGS="tests/features -k bureau" for some
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 format: setup ## format the code, empty the notebooks
 	@$(BIN)/ruff check --fix --quiet || true

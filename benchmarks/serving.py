@@ -22,7 +22,6 @@ import argparse
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -256,14 +255,16 @@ def _running(command: list[str], port_option: str, ready: str) -> Iterator[str]:
         env=environment,
         stdout=sys.stderr,
         stderr=sys.stderr,
-        start_new_session=True,  # a group of its own, which is ended whole
+        start_new_session=True,
     )
     try:
         _until(lambda: _is_ready(port, ready), process)
         yield f"http://127.0.0.1:{port}"
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            for one in psutil.Process(process.pid).children(recursive=True):  # BentoML's worker has a group of its own
+                one.kill()
+        process.kill()
         process.wait()
 
 

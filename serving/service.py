@@ -45,7 +45,11 @@ _SIGNAL_AT_PARENTS_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 
 
 class _Answering:
-    """In front of BentoML's own routes; what starts and ends the process goes on to it."""
+    """In front of BentoML's own routes and middlewares; what starts and ends the process goes on to them.
+
+    BentoML keeps a timer and a span of each request for as long as its time-out is. Ten thousands of them make each
+    full collection of garbage a stall of a quarter of a second; requests have limits of their own in `serving.wire`.
+    """
 
     ours: Any = None
 
@@ -53,13 +57,14 @@ class _Answering:
         self._theirs = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":  # the first call of all
+            scope["app"].middleware_stack = self
         await (self.ours if scope["type"] == "http" else self._theirs)(scope, receive, send)
 
 
 @bentoml.service(
     name="lendwell",
     workers=1,
-    traffic={"timeout": 180},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
 )

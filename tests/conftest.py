@@ -22,6 +22,16 @@ settings.register_profile("lendwell", deadline=None, print_blob=True)
 settings.load_profile("lendwell")
 
 
+# Minutes each: begun last, one of them would keep a worker busy alone.
+SLOW = ("tests/end_to_end/", "tests/notebooks/", "tests/features/test_spark.py", "tests/evaluation/test_report_run.py")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, in the order in which they were drawn."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--require-real-data", action="store_true", help="fail, and do not skip, the tests whose real data are not here"

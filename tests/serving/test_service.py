@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import shutil
@@ -12,6 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 
 from data_contracts.errors import BundleError, DeclarationError, RequestError, ServiceError
 from serving.client import ScoreClient, request_from_tables
@@ -39,6 +43,40 @@ def test_the_answer_equals_batch_scoring_and_is_logged(service: Running, champio
 def test_a_retry_gives_the_same_decision(service: Running, request_body: dict) -> None:
     with ScoreClient(service.url) as client:
         assert client.score(request_body) == client.score(request_body)
+
+
+def test_what_bentoml_keeps_of_each_request_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    from serving.service import ScoringService, _Answering
+
+    passed: list[str] = []
+
+    class OfBentoML:
+        def __init__(self, app: Any) -> None:
+            self._app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            passed.append(scope["type"])
+            await self._app(scope, receive, send)
+
+    assert [kind for kind, _ in ScoringService.middlewares] == [_Answering]
+    monkeypatch.setattr(_Answering, "ours", PlainTextResponse("ours"))
+    app = Starlette(middleware=[Middleware(OfBentoML), Middleware(_Answering)])
+
+    async def served() -> httpx.Response:
+        came = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> dict[str, str]:
+            return {"type": next(came)}
+
+        async def send(_: Any) -> None:
+            pass
+
+        await app({"type": "lifespan"}, receive, send)  # a server's first call
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.get("/")
+
+    assert asyncio.run(served()).text == "ours"
+    assert passed == ["lifespan"]
 
 
 @pytest.mark.parametrize(
