@@ -54,7 +54,7 @@ class Follower:
                 one.look()
             self._write()
             self._told = ""
-        except LendwellError as fault:
+        except (LendwellError, OSError) as fault:
             if str(fault) != self._told:  # once, not at every look
                 logger.error("the registry cannot be followed: %s", fault)
                 self._told = str(fault)
@@ -93,9 +93,10 @@ class _Followed:
         if champion is not None and chosen is None:
             chosen = before
         beside, also = self._tried(None if challenger == champion else challenger)
-        self.post = Post(self._point, chosen, beside, " ".join(filter(None, (fault, also))))
         if chosen != before and before is not None:
             self._before = before.version
+        faults = " ".join(filter(None, (fault, also)))
+        self.post = Post(self._point, chosen, beside, faults, self._here.get(self._before))
         self._forget({self._before, *(one.version for one in (chosen, beside) if one is not None)})
 
     def _tried(self, version: str | None) -> tuple[Named | None, str]:
@@ -107,7 +108,7 @@ class _Followed:
             return None, fault
         try:
             found = self._fetched(version)
-        except LendwellError as error:
+        except (LendwellError, OSError) as error:
             fault = f"{self._name}/{version} is not taken over: {error}"
             if version not in self._failed:
                 logger.error("%s", fault)
@@ -119,11 +120,17 @@ class _Followed:
     def _fetched(self, version: str) -> Named:
         if version not in self._here:
             place = self._folder / f"{self._name}-{version}"
-            shutil.rmtree(place, ignore_errors=True)  # of an attempt that failed
+            shutil.rmtree(place, ignore_errors=True)  # of a process that was killed
             chosen = self._registry.find(f"{self._name}/{version}").require_in_use()
-            point: str = verify(self._registry.download(chosen, place))["decision_point"]
-            if point != (self._point or point):
-                raise ServiceError(f"It is for {point}, and what is served answers for {self._point}. Promote another.")
+            try:
+                point: str = verify(self._registry.download(chosen, place))["decision_point"]
+                if point != (self._point or point):
+                    raise ServiceError(
+                        f"It is for {point}, and what is served answers for {self._point}. Promote another."
+                    )
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)  # half a bundle would keep a full disk full
+                raise
             self._point = point
             self._here[version] = Named(version, str(place.resolve()))
         return self._here[version]

@@ -93,6 +93,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = path.with_name(f"{path.name}.lock")
 
     def read(self) -> list[Key]:
         """Every key that was ever made; none where there is no file."""
@@ -144,14 +145,22 @@ class KeyFile:
         self._change(lambda keys: [*keys, kept])
         return text
 
+    @property
+    def was_made(self) -> bool:
+        """Whether there ever was a key: the lock that its making needs stays."""
+        return self.path.exists() or self._lock.exists()
+
     def revoke(self, number: str, now: datetime) -> Key:
         """Refuse a key from now on; `ServiceError` where there is none of that id."""
         revoked: list[Key] = []
+        unknown = ServiceError(f"There is no key {number}; `lendwell keys list` shows what there is.")
+        if not self.path.exists():
+            raise unknown
 
         def change(keys: list[Key]) -> list[Key]:
             revoked.extend(replace(key, revoked_at=key.revoked_at or now) for key in keys if key.id == number)
             if not revoked:
-                raise ServiceError(f"There is no key {number}; `lendwell keys list` shows what there is.")
+                raise unknown
             return [revoked[0] if key.id == number else key for key in keys]
 
         self._change(change)
@@ -160,7 +169,7 @@ class KeyFile:
     def _change(self, change: Callable[[list[Key]], Iterable[Key]]) -> None:
         """Write the file anew, whole, while nobody else does."""
         busy = ServiceError(f"Another command is changing {self.path} right now; try again.")
-        held = hold(self.path.with_name(f"{self.path.name}.lock"), busy)
+        held = hold(self._lock, busy)
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.draft")
         try:
             content = msgspec.json.encode(_File(1, list(change(self.read()))))
@@ -194,8 +203,10 @@ class Keyring:
         try:
             now = self._file.path.stat()
         except FileNotFoundError:
-            if self._seen is not None:  # never fall back to letting everybody in
-                raise ServiceError(f"The API keys in {self._file.path} are gone; restore them.") from None
+            if self._seen is not None or self._file.was_made:  # never fall back to letting everybody in
+                raise ServiceError(
+                    f"The API keys in {self._file.path} are gone; restore them, or make one with `lendwell keys add`."
+                ) from None
             return
         seen = (now.st_mtime_ns, now.st_ino)
         if seen != self._seen:

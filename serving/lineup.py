@@ -24,6 +24,8 @@ class Lineup:
     ----------
     scorers : iterable of Scorer
         A champion for each decision point.
+    vacant : iterable of str
+        Decision points that have no champion yet.
 
     Attributes
     ----------
@@ -33,8 +35,10 @@ class Lineup:
         How often somebody took over at a decision point, `done` or `failed`.
     """
 
-    def __init__(self, scorers: Iterable[Scorer]) -> None:
-        self._casts: Mapping[str, Cast] = {scorer.decision_point: Cast(scorer) for scorer in scorers}
+    def __init__(self, scorers: Iterable[Scorer], vacant: Iterable[str] = ()) -> None:
+        self._casts: Mapping[str, Cast] = {point: Cast(None) for point in vacant} | {
+            scorer.decision_point: Cast(scorer) for scorer in scorers
+        }
         self.faults: dict[str, str] = {}
         self.successions: Counter[tuple[str, str]] = Counter()
 

@@ -32,19 +32,26 @@ class Post(msgspec.Struct, frozen=True):
         Who is scored in the shadow.
     fault : str
         Why another champion that the registry names is not here.
+    before : Named or None
+        The champion before, whose bundle is still here: a service that starts and cannot load the champion begins
+        with it.
     """
 
     decision_point: str
     champion: Named | None
     challenger: Named | None = None
     fault: str = ""
+    before: Named | None = None
 
 
 def write_roster(path: Path, posts: list[Post]) -> None:
     """Write the roster in one step: who reads sees the old one or the new one."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(msgspec.json.encode(posts))
-    draft.replace(path)
+    try:
+        draft.write_bytes(msgspec.json.encode(posts))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)  # of a disk that was full
 
 
 def read_roster(path: Path) -> list[Post]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 from data_contracts.errors import LendwellError
@@ -17,6 +20,7 @@ from training.bundle import Bundle
 logger = logging.getLogger("lendwell.serving")
 
 _LOOK_SECONDS = 0.1
+_TRIED_AGAIN_SECONDS = 10.0
 _MOST_LOADED = 6  # scorers in memory: champion, challenger and the champion before, of two decision points
 
 
@@ -27,24 +31,31 @@ class Takeover:
     ----------
     roster : Path
         See `serving.roster`.
+    ticks : callable, optional
+        Seconds of a clock that only goes forward.
 
     Raises
     ------
     LendwellError
-        The roster cannot be read, or a champion's bundle cannot be loaded.
+        The roster cannot be read, or a champion's bundle cannot be loaded, nor that of the champion before.
 
     Attributes
     ----------
     lineup : Lineup
     """
 
-    def __init__(self, roster: Path) -> None:
+    def __init__(self, roster: Path, ticks: Callable[[], float] = time.monotonic) -> None:
         self._roster = roster
+        self._ticks = ticks
         self._loaded: OrderedDict[Named, Scorer] = OrderedDict()
         self._ended = threading.Event()
-        self._seen = _mark(roster)
-        self._posts = {post.decision_point: post for post in read_roster(roster)}
-        self.lineup = Lineup([self._scorer(post.champion) for post in self._posts.values() if post.champion])
+        self._seen: tuple[int, int] | None = None
+        self._try_again = math.inf
+        self._posts: dict[str, Post] = {}
+        posts = read_roster(roster)
+        first = [self._first(post) for post in posts]
+        self.lineup = Lineup(filter(None, first), [post.decision_point for post in posts])
+        self.look()
 
     def start(self) -> None:
         """Look at the roster from now on, in a thread."""
@@ -57,17 +68,32 @@ class Takeover:
     def look(self) -> None:
         """Take over what has changed since the last look; what cannot be is told, and the cast stays."""
         mark = _mark(self._roster)
-        if mark == self._seen:
+        if mark == self._seen and self._ticks() < self._try_again:
             return
-        self._seen = mark
+        self._seen, self._try_again = mark, math.inf
         for post in read_roster(self._roster):
             if post != self._posts.get(post.decision_point):
-                self._take(post)
-                self._posts[post.decision_point] = post
+                if self._take(post):
+                    self._posts[post.decision_point] = post
+                else:
+                    self._try_again = self._ticks() + _TRIED_AGAIN_SECONDS
 
-    def _take(self, post: Post) -> None:
+    def _first(self, post: Post) -> Scorer | None:
+        """Who answers from the start: the champion, or who was it before where that one cannot be loaded."""
+        if post.champion is None:
+            return None
+        try:
+            return self._scorer(post.champion)
+        except Exception:
+            if post.before is None:
+                raise
+            return self._scorer(post.before)
+
+    def _take(self, post: Post) -> bool:
+        """Let a post's champion and challenger answer; whether both could be loaded."""
         point = post.decision_point
-        cast, faults = self.lineup.casts[point], [post.fault] if post.fault else []
+        cast = self.lineup.casts[point]
+        faults: list[str] = []
         champion = cast.champion
         challenger: Scorer | None = None
         try:
@@ -84,11 +110,13 @@ class Takeover:
             gc.collect()  # little is left unfrozen to go through
             gc.freeze()
             logger.warning("%s: champion %s, challenger %s", point, _label(champion), _label(challenger))
-        if faults:
-            self.lineup.fail(point, " ".join(faults))
-            logger.error("%s: %s The cast stays.", point, " ".join(faults))
+        told = " ".join(filter(None, (post.fault, *faults)))
+        if told:
+            self.lineup.fail(point, told)
+            logger.error("%s: %s The cast stays.", point, told)
         else:
             self.lineup.faults.pop(point, None)
+        return not faults
 
     def _scorer(self, named: Named) -> Scorer:
         """A scorer that has answered once; of the last ones, the same again, so that a rollback waits for nothing."""
@@ -103,8 +131,8 @@ class Takeover:
         while not self._ended.wait(_LOOK_SECONDS):
             try:
                 self.look()
-            except LendwellError as fault:
-                logger.error("%s", fault)
+            except Exception as fault:  # whatever it is, the next look may find better
+                logger.error("%s", fault if isinstance(fault, LendwellError) else type(fault).__name__)
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

@@ -147,6 +147,8 @@ def test_keys_that_went_away_or_cannot_be_read_let_nobody_in(file: KeyFile) -> N
     content = file.path.read_bytes()
     file.path.unlink()
     assert [door.knock(SCORE, sent).status_code for sent in ("", key)] == [503, 503]
+    with pytest.raises(ServiceError, match="are gone"):
+        Keyring(file.path)  # nor does a service that starts anew let everybody in
     file.path.write_bytes(b"{")
     file.path.chmod(0o600)
     assert door.knock(SCORE, key).status_code == 503
@@ -155,6 +157,13 @@ def test_keys_that_went_away_or_cannot_be_read_let_nobody_in(file: KeyFile) -> N
     draft.chmod(0o600)
     draft.replace(file.path)
     assert door.knock(SCORE, key).status_code == 200
+
+
+def test_who_revokes_a_key_that_was_never_made_makes_no_file(file: KeyFile) -> None:
+    with pytest.raises(ServiceError, match="no key"):
+        file.revoke("0123456789ab", NOON)
+    assert list(file.path.parent.iterdir()) == []
+    assert Keyring(file.path).is_empty
 
 
 def test_what_is_kept_is_a_salted_hash_for_the_owner_only(file: KeyFile) -> None:
