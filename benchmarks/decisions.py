@@ -141,7 +141,7 @@ def _many(scorer: Scorer, decider: Decider, requests: Sequence[ScoreRequest], ro
     scored = [scorer.score(request) for request in requests]
     names = scorer.bundle.feature_set.names
     features = pd.DataFrame([one.features for one in scored], columns=list(names))
-    frame = pd.DataFrame([request.application_record() for request in requests]).join(features)
+    frame = pd.DataFrame([request.facts() for request in requests]).join(features)
     frame = frame.assign(pd=[one.pd for one in scored], score=[one.score for one in scored])
     together = policy.decide_frame(frame)
     alone = [_one(policy, names, *pair) for pair in zip(requests, scored, strict=True)]
@@ -163,7 +163,7 @@ def _many(scorer: Scorer, decider: Decider, requests: Sequence[ScoreRequest], ro
 
 def _one(policy: Policy, names: Sequence[str], request: ScoreRequest, scored: Scored) -> Decision:
     features = dict(zip(names, scored.features.tolist(), strict=True))
-    return policy.decide(request.application_record(), features, scored, _NOON)
+    return policy.decide(request.facts(), features, scored, _NOON)
 
 
 def _quantile(values: list[float], share: float) -> float:

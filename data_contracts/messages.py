@@ -7,6 +7,7 @@ A request is `{"application": {...}, "tradelines": [...], ...}` with the columns
 * records carry no `customer_id`: the application names the customer;
 * money is whole fen, as in the tables;
 * timestamps are ISO 8601: with an offset they are converted to UTC, without one they are read as UTC;
+* `consents` says what the customer has agreed to; rules read it, scores do not;
 * `as_of` is `application.applied_at`. What lies after it is refused, because it could not be known; a `due_at` may.
 """
 
@@ -33,7 +34,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from data_contracts.declare import Column, Table
 from data_contracts.errors import RequestError
-from data_contracts.tables import APPLICATIONS, EVENT_TABLES
+from data_contracts.tables import APPLICATIONS, CONSENTS, EVENT_TABLES
 
 LONGEST_TEXT = 128
 MOST_RECORDS_OF_A_TABLE = 5_000
@@ -241,6 +242,12 @@ class _Request(BaseModel):
         fields: dict[str, Any] = self.__dict__["application"].__dict__
         return fields
 
+    def facts(self) -> dict[str, Any]:
+        """What rules read of the request: the application's columns, and `consent_bureau` ... as far as told."""
+        told = self.__dict__["consents"]
+        agreed = {} if told is None else {f"consent_{name}": value for name, value in told.__dict__.items()}
+        return {**self.application_record(), **{name: value for name, value in agreed.items() if value is not None}}
+
     def records(self) -> dict[str, list[dict[str, Any]] | None]:
         """Records by table, None for a source that is missing; do not change what is returned."""
         tables = self.__dict__
@@ -279,6 +286,19 @@ RECORDS: Mapping[str, type[BaseModel]] = {
     **{table.name: record_model(table, without=_OWNER) for table in EVENT_TABLES},
 }
 
+_AGREED: dict[str, Any] = {
+    provider: (Annotated[bool, Field(strict=True)] | None, None)
+    for column in CONSENTS.columns
+    if column.name == "provider"
+    for provider in column.categories
+}
+_Consents = create_model(
+    "Consents",
+    __config__=ConfigDict(extra="forbid"),
+    __doc__="Whose records the customer agreed to the use of, as of the decision; left out where nobody asked.",
+    **_AGREED,
+)
+
 if TYPE_CHECKING:
 
     class ScoreRequest(_Request):
@@ -297,6 +317,7 @@ else:
             )
             for table in EVENT_TABLES
         },
+        consents=(_Consents | None, Field(default=None, description=_Consents.__doc__)),
     )
 
 

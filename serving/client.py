@@ -19,7 +19,7 @@ from data_contracts.errors import RequestError, ServiceError, SourceError
 from data_contracts.folder import TableFolder
 from data_contracts.messages import ErrorBody, ScoreRequest, ScoreResponse, faults
 from data_contracts.replies import BatchResponse, Champion, Champions, ExplainResponse
-from data_contracts.tables import APPLICATIONS, EVENT_TABLES
+from data_contracts.tables import APPLICATIONS, CONSENTS, EVENT_TABLES
 
 Request = ScoreRequest | Mapping[str, Any] | str | bytes
 """A request, or its fields, or its JSON."""
@@ -180,12 +180,34 @@ def requests_from_tables(folder: TableFolder, application_ids: Sequence[str]) ->
             records[table.name] = {}
             for row in _rows(folder, table.name, "customer_id", customers):
                 records[table.name].setdefault(row.pop("customer_id"), []).append(row)
-    return [_request(applications[name], records) for name in application_ids]
+    consents = _consents(folder, applications, customers)
+    return [_request(applications[name], records, consents.get(name)) for name in application_ids]
 
 
-def _request(application: dict[str, Any], records: dict[str, dict[str, list[dict[str, Any]]]]) -> ScoreRequest:
+def _consents(
+    folder: TableFolder, applications: dict[str, dict[str, Any]], customers: Sequence[str]
+) -> dict[str, dict[str, bool]]:
+    """Whose records each customer agreed to the use of when the application was made, where the lender asks."""
+    if CONSENTS.name not in folder.tables or not applications:
+        return {}
+    import pandas as pd
+
+    from policy.rules.facts import asked_about, consents_at
+
+    given = pd.DataFrame(_rows(folder, CONSENTS.name, "customer_id", customers), columns=list(CONSENTS.names))
+    by_id = pd.DataFrame(list(applications.values())).set_index("application_id")
+    agreed = consents_at(by_id, given, asked_about(folder))
+    agreed.columns = agreed.columns.str.removeprefix("consent_")
+    return {str(name): {str(who): bool(yes) for who, yes in row.items()} for name, row in agreed.iterrows()}
+
+
+def _request(
+    application: dict[str, Any],
+    records: dict[str, dict[str, list[dict[str, Any]]]],
+    consents: dict[str, bool] | None,
+) -> ScoreRequest:
     as_of = application["applied_at"]
-    body: dict[str, Any] = {"application": application}
+    body: dict[str, Any] = {"application": application, "consents": consents}
     for table, rows in records.items():
         own = rows.get(application["customer_id"], [])
         body[table] = [row for row in own if row["known_at"] <= as_of and row["occurred_at"] <= as_of]

@@ -149,7 +149,7 @@ class Decider:
         features = _named(scorer, scored)
         provenance = {"features": _sha256(scored.features.tobytes()), **self._model(scorer.bundle)}
         policy = self.on(local_day(asked.as_of))
-        return policy.decide(asked.application_record(), features, scored, asked.as_of, provenance)
+        return policy.decide(asked.facts(), features, scored, asked.as_of, provenance)
 
     def replay(self, scorer: Scorer, entry: Logged, text: str) -> list[Difference]:
         """Decide a logged request again, and tell what differs from what was logged: nothing, where all is the same.
@@ -183,7 +183,7 @@ class Decider:
             return []
         live = self.on(local_day(asked.as_of))
         policies = {name: live.with_strategy(strategy) for name, strategy in self._shadows.items()}
-        facts = (asked.application_record(), _named(scorer, scored), scored, asked.as_of)
+        facts = (asked.facts(), _named(scorer, scored), scored, asked.as_of)
         told = decide_in_shadow(decision, policies, *facts)
         return [
             Logged(

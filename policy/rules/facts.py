@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from data_contracts.folder import TableFolder
@@ -32,7 +34,9 @@ def read_facts(folder: TableFolder, features: pd.DataFrame | None = None) -> pd.
     return pd.concat(facts, axis=1).sort_index()
 
 
-def consents_at(applications: pd.DataFrame, consents: pd.DataFrame) -> pd.DataFrame:
+def consents_at(
+    applications: pd.DataFrame, consents: pd.DataFrame, providers: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Whether each customer had agreed to each use of records when the application was decided, as was known then.
 
     Parameters
@@ -40,12 +44,14 @@ def consents_at(applications: pd.DataFrame, consents: pd.DataFrame) -> pd.DataFr
     applications : DataFrame
         `customer_id` and `applied_at`, indexed by `application_id`.
     consents : DataFrame
-        The canonical table; a withdrawal is a correction.
+        The canonical table, or what it has of these customers; a withdrawal is a correction.
+    providers : iterable of str, optional
+        Whom customers are asked about, see `asked_about`; those of `consents` by default.
 
     Returns
     -------
     DataFrame of bool
-        `consent_bureau` ...: a column for each provider that anybody ever was asked about.
+        `consent_bureau` ...: a column for each provider.
     """
     asked = consents[consents["decision_point"] == "application"]
     told = applications[["customer_id", "applied_at"]].reset_index().merge(asked, on="customer_id")
@@ -54,6 +60,12 @@ def consents_at(applications: pd.DataFrame, consents: pd.DataFrame) -> pd.DataFr
     holds = told[told["expires_at"].isna() | (told["expires_at"] > told["applied_at"])]
     agreed = {
         f"consent_{provider}": applications.index.isin(holds.loc[holds["provider"] == provider, "application_id"])
-        for provider in sorted(asked["provider"].unique())
+        for provider in sorted(asked["provider"].unique() if providers is None else providers)
     }
     return pd.DataFrame(agreed, index=applications.index)
+
+
+def asked_about(folder: TableFolder) -> list[str]:
+    """Providers whose records any customer was asked about, so that a consent that is not there was not given."""
+    asked = folder.read("consents", ["provider", "decision_point"])
+    return sorted(asked.loc[asked["decision_point"] == "application", "provider"].unique())

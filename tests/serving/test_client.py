@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -23,6 +25,7 @@ from features.batch import compute
 from features.online import compile_plan
 from features.sequences import from_folder, from_records
 from features.sets import feature_set
+from policy.rules.facts import consents_at
 from serving.app import create_app
 from serving.client import ScoreClient, request_from_tables, requests_from_tables
 from serving.decision_log import DecisionLog
@@ -67,6 +70,31 @@ def test_a_request_gives_the_features_and_events_of_its_tables(folder: TableFold
         alone = from_records(request.records(), request.as_of, 20)
         assert alone.values.tobytes() == events.take([at]).values.tobytes()
         assert alone.kind.tobytes() == events.take([at]).kind.tobytes()
+
+
+def test_a_request_tells_what_the_customer_agreed_to_as_rules_learn_it_of_tables(tmp_path: Path) -> None:
+    names = folder_names()
+    given = [
+        {"consent_id": f"c{at}-{provider}", "customer_id": application["customer_id"], "provider": provider}
+        for at, (application, _) in enumerate(PEOPLE)
+        for provider in ("bureau", "consumption")
+        if (at, provider) != (3, "bureau")  # never agreed
+    ]
+    when = {"occurred_at": AS_OF - timedelta(days=30), "known_at": AS_OF - timedelta(days=30)}
+    consents = pd.DataFrame([{**one, **when, "decision_point": "application", "expires_at": None} for one in given])
+    ended = consents.iloc[[7]].assign(known_at=AS_OF - timedelta(days=2), expires_at=AS_OF - timedelta(days=3))
+    tables = frames(PEOPLE) | {"consents": pd.concat([consents, ended])}
+    asking = write_tables(tmp_path / "tables", tables, lender="random", dates="calendar")
+    applications = asking.read("applications").set_index("application_id")
+    by_rules = consents_at(applications, asking.read("consents")).loc[names].to_dict("records")
+    told = [
+        {name: value for name, value in request.facts().items() if name.startswith("consent_")}
+        for request in requests_from_tables(asking, names)
+    ]
+    assert told == by_rules
+    assert [facts["consent_bureau"] for facts in told].count(False) == 2
+    alone = request_from_tables(asking, names[3])
+    assert alone.facts()["consent_bureau"] is False
 
 
 def test_an_unknown_application_is_told(folder: TableFolder) -> None:

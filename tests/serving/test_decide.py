@@ -109,6 +109,25 @@ def test_a_small_amount_is_granted_with_rate_schedule_and_identities(
     assert len(log.read()) == 0  # no score was given
 
 
+def test_without_consent_to_ask_the_bureau_nothing_is_lent(
+    http: Callable[..., Http], log: DecisionLog, asked: dict
+) -> None:
+    outcomes = {}
+    for told in (None, {"bureau": True}, {"bureau": False}):
+        reply = http(**ANY_RISK).post(PATH, json=asked | {"consents": told})
+        assert reply.status_code == 200, reply.text
+        outcomes[str(told)] = reply.json()["outcome"], "CMP-001" in [one["code"] for one in reply.json()["reasons"]]
+    assert outcomes == {
+        "None": ("approve", False),
+        "{'bureau': True}": ("approve", False),
+        "{'bureau': False}": ("decline", True),
+    }
+    assert '"consents":{"bureau":false}' in log.get(reply.json()["decision_id"])[1]  # and so it is replayed
+    for wrong in ({"bureau": 0}, {"police": True}, [True]):
+        refused = http().post(PATH, json=asked | {"consents": wrong})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "contract_broken")
+
+
 def test_a_retry_gets_the_first_decision_under_any_policy(http: Callable[..., Http], asked: dict) -> None:
     first = http(**ANY_RISK).post(PATH, json=asked).json()
     assert http(**NO_MACHINE).post(PATH, json=dict(reversed(asked.items()))).json() == first
