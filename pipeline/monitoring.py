@@ -111,6 +111,7 @@ def monitor(watch: Watch, home: Home, *, now: datetime | None = None, progress: 
         "model": registered.label,
         "verdict": found.verdict,
         "rows": found.drift.rows,
+        "repeated": found.repeated,
         "score_psi": found.drift.score.psi,
         "drifted": [row.name for row in found.drift.drifted],
         "drifted_days": [day.day for day in found.days if day.verdict == "drifted"],

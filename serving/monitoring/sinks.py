@@ -112,7 +112,7 @@ def write_metrics(path: Path, found: Examination, alerts: Sequence[Alert], *, mo
     approval, auc = found.approval, found.expected.auc.value
     gauges: list[tuple[str, str, list[tuple[dict[str, str], float]]]] = [
         ("drifted", "1 where the period drifted", [(of, float(found.verdict == "drifted"))]),
-        ("decisions", "Decisions of the period", [(of, float(found.drift.rows))]),
+        ("decisions", "Decisions of the period", [(of, float(len(found.looked.log_odds)))]),
         ("score_psi", "PSI of the score", [(of, found.drift.score.psi)]),
         ("score_chance_psi", "PSI of the score without drift", [(of, found.drift.score.chance_psi)]),
         ("drifted_features", "Features that drifted", [(of, float(len(found.drift.drifted)))]),
