@@ -15,6 +15,7 @@ from evaluation.drift.shares import shares_drift
 from serving.monitoring.alerts import MOST_ALERTS, alerts_of
 from serving.monitoring.approval import Approval
 from serving.monitoring.examination import Examination, examine
+from serving.monitoring.realised import realised
 from serving.monitoring.report import build_drift_report
 from serving.monitoring.requests import reference_reasons
 from tests.serving.monitored import Change, made_up
@@ -182,6 +183,15 @@ def test_the_cutoff_is_a_probability(bundle: Bundle) -> None:
     assert (found.cutoff, found.now) == (0.0, 0.5)
     with pytest.raises(LendwellError, match="between 0 and 1"):
         Approval.of(bundle, np.zeros(1), cutoff_pd=1.0)
+
+
+def test_the_report_says_which_auc_is_not_judged(silent: Examination) -> None:
+    decisions = pd.DataFrame({"application_key": [f"{at}" for at in range(60)], "pd": np.linspace(0.01, 0.2, 60)})
+    decisions["decided_at"] = pd.Timestamp("2026-01-10")
+    outcomes = pd.DataFrame({"application_key": decisions["application_key"], "defaulted": [0, 1] * 15 + [0] * 30})
+    for known, told in ((outcomes, False), (outcomes[outcomes.index < 15], True)):
+        page = build_drift_report(silent, realised(decisions, known), facts=[])
+        assert ("not judged: defaults or good loans below</span> 10" in page) == told
 
 
 def test_the_report_tells_the_history_and_is_the_same_each_time(drifted: Examination) -> None:

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from scipy.special import expit
+from scipy.stats import binom
 
 from data_contracts.errors import ServiceError, SourceError
 from evaluation.metric import Metric
 from serving.monitoring.alerts import of_performance
 from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, read_outcomes
-from serving.monitoring.realised import realised
+from serving.monitoring.realised import Realised, chance_of_defaults, realised
 from tests.postgres import running_postgres
 
 NOW = datetime(2026, 6, 1)
@@ -139,6 +140,39 @@ def test_pds_that_turn_out_wrong_and_a_lower_auc_are_told() -> None:
     months = realised(decisions, known, Metric(0.95, 0.94, 0.96, 5000))
     found = {(one.name, one.period) for one in of_performance(months)}
     assert found == {(name, month) for name in ("auc", "bad_rate") for month in ("2026-01", "2026-02")}
+
+
+def test_with_few_defaults_the_auc_is_not_judged() -> None:
+    def month(bad: int) -> tuple[Realised, list[str]]:
+        """The defaults have the very lowest PDs."""
+        n = 200
+        decisions = pd.DataFrame({"application_key": [f"{at}" for at in range(n)], "pd": np.linspace(0.01, 0.1, n)})
+        decisions["decided_at"] = pd.Timestamp("2026-01-10")
+        known = pd.DataFrame({"application_key": decisions["application_key"], "defaulted": np.arange(n) < bad})
+        found = realised(decisions, known.astype({"defaulted": int}), Metric(0.8, 0.78, 0.82, 2000))
+        return found[0], [one.name for one in of_performance(found)]
+
+    few, told = month(9)
+    assert (few.auc.defined, few.auc_judged, few.auc_p, told) == (True, False, 1.0, [])
+    enough, told = month(10)
+    assert (enough.auc_judged, enough.auc_p < 1e-9, told) == (True, True, ["auc"])
+    assert enough.to_dict()["auc_judged"]
+
+
+@pytest.mark.parametrize(("bad", "n", "pd_then"), [(0, 300, 0.02), (14, 300, 0.02), (1, 60, 0.001), (3, 60, 0.001)])
+def test_the_chance_of_defaults_with_one_pd_is_that_of_a_binomial(bad: int, n: int, pd_then: float) -> None:
+    exact = 2 * min(binom.cdf(bad, n, pd_then), binom.sf(bad - 1, n, pd_then))
+    assert chance_of_defaults(bad, np.full(n, pd_then)) == pytest.approx(exact, rel=1e-9)
+
+
+def test_the_chance_of_defaults_is_much_the_same_where_it_is_exact_no_more() -> None:
+    pds = expit(np.random.default_rng(1).normal(-3, 1, 10_000))
+    for bad in (int(pds.sum()) + 60, int(pds.sum()) - 60):
+        exact, normal = chance_of_defaults(bad, pds), chance_of_defaults(bad, np.append(pds, 1e-12))
+        assert 0.001 < exact < 0.1
+        assert normal == pytest.approx(exact, rel=0.1)
+    assert chance_of_defaults(1, np.array([0.0, 0.0])) == 0.0
+    assert chance_of_defaults(0, np.array([0.0, 0.0])) == 1.0
 
 
 def test_the_last_decision_on_an_application_counts() -> None:
