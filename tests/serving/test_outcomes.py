@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -78,6 +82,44 @@ def test_the_same_on_postgresql(tmp_path: Path, postgres: str) -> None:
     with pytest.raises(ServiceError, match="cannot be reached") as fault:
         OutcomeStore.open("postgresql://me:hidden@127.0.0.1:9/nothing")
     assert "hidden" not in str(fault.value)
+
+
+def test_a_store_that_another_import_holds_is_told(tmp_path: Path) -> None:
+    first, path = write(tmp_path / "first.csv", ("a", 1, "2026-05-01")), tmp_path / "outcomes.db"
+    with OutcomeStore.open(f"sqlite:///{path}?timeout=0.05") as store, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ServiceError, match=r"The store of outcomes .*outcomes\.db.*database is locked"):
+            store.take_in(first, pseudonym, NOW)
+        other.rollback()
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ServiceError, match=r"store of outcomes .*nobody else holds it"):
+            store.current()
+        other.rollback()
+        assert store.take_in(first, pseudonym, NOW).new == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_imports_of_a_file_at_once_append_it_once(tmp_path: Path, postgres: str, kind: str) -> None:
+    url = f"sqlite:///{tmp_path}/outcomes.db" if kind == "sqlite" else postgres
+    same = write(tmp_path / "same.csv", ("at once", 1, "2026-05-01"))
+    both = threading.Barrier(2, timeout=30)
+
+    def take_in(store: OutcomeStore) -> int:
+        met: list[bool] = []
+
+        @sa.event.listens_for(store._engine, "before_cursor_execute")
+        def meet(_: object, __: object, statement: str, *___: object) -> None:
+            if not met and ("BEGIN" in statement or "lock" in statement or "INSERT" in statement):
+                met.append(True)
+                both.wait()  # before either writes
+
+        return store.take_in(same, pseudonym, NOW).new
+
+    with OutcomeStore.open(url) as one, OutcomeStore.open(url) as other, ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(take_in, (one, other))) == [0, 1]
+        with one._engine.connect() as connection:
+            asked = sa.select(sa.func.count()).where(OUTCOMES.c.application_key == "hidden-at once")
+            assert connection.scalar(asked) == 1
 
 
 @pytest.mark.parametrize(
