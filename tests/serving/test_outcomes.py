@@ -20,7 +20,7 @@ from scipy.stats import binom
 from data_contracts.errors import ServiceError, SourceError
 from evaluation.metric import Metric
 from serving.monitoring.alerts import of_performance
-from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, read_outcomes
+from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, metadata, read_outcomes
 from serving.monitoring.realised import Realised, chance_of_defaults, realised
 from tests.postgres import running_postgres
 
@@ -120,6 +120,7 @@ def test_two_imports_of_a_file_at_once_append_it_once(tmp_path: Path, postgres: 
         with one._engine.connect() as connection:
             asked = sa.select(sa.func.count()).where(OUTCOMES.c.application_key == "hidden-at once")
             assert connection.scalar(asked) == 1
+        metadata.drop_all(one._engine)  # the server is shared with the other tests
 
 
 @pytest.mark.parametrize(
