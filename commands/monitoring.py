@@ -128,7 +128,7 @@ def _tell_round(facts: dict[str, Any]) -> None:
     elif "error" in facts:
         typer.secho(f"Round {facts['round']} failed: {facts['error']}", fg="red", err=True)
     else:
-        told = [f"Round {facts['round']}: {facts['model']} {facts['verdict']}, {facts['rows']:,} decisions."]
+        told = [f"Round {facts['round']}: {facts['model']} {facts['verdict']}, {facts['rows']:,} decisions compared."]
         told += [f"  {alert['en']}" for alert in facts["alerts"]]
         told += [f"  Undelivered: {text}" for text in facts.get("undelivered", [])]
         if "retrained" in facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ _PERFORMANCE_DAYS = 730
 
 @dataclass
 class Watch:
-    """What a look takes, and what earlier looks of the same watch have told already.
+    """What a look takes; its sinks know what earlier looks of the same watch have handed to them.
 
     Parameters
     ----------
@@ -51,13 +51,6 @@ class Watch:
     approval_rate: float = 0.7
     cutoff_pd: float | None = None
     sinks: Sinks | None = None
-    _told: set[tuple[str, ...]] = field(default_factory=set)
-
-    def fresh(self, keys: list[tuple[str, ...]], day: str) -> list[bool]:
-        """Which alerts were not told today; a period that stays drifted is told once a day."""
-        found = [(*key, day) not in self._told for key in keys]
-        self._told |= {(*key, day) for key in keys}
-        return found
 
 
 def monitor(watch: Watch, home: Home, *, now: datetime | None = None, progress: Progress | None = None) -> Facts:
@@ -112,14 +105,13 @@ def monitor(watch: Watch, home: Home, *, now: datetime | None = None, progress: 
     watch.out.mkdir(parents=True, exist_ok=True)
     write_whole(watch.out / "drift.html", lambda path: path.write_text(page, encoding="utf-8"))
     write_whole(watch.out / "drift.json", lambda path: path.write_text(text, encoding="utf-8"))
-    new = watch.fresh([alert.key for alert in alerts], f"{until:%Y-%m-%d}")
-    fresh = [alert for alert, is_new in zip(alerts, new, strict=True) if is_new]
-    sinks = watch.sinks or Sinks()
-    undelivered = sinks.send(found, alerts, fresh, model=registered.name, at=at.timestamp())
+    sinks = watch.sinks = watch.sinks or Sinks()
+    fresh, undelivered = sinks.send(found, alerts, model=registered.name, at=at)
     return {
         "model": registered.label,
         "verdict": found.verdict,
         "rows": found.drift.rows,
+        "repeated": found.repeated,
         "score_psi": found.drift.score.psi,
         "drifted": [row.name for row in found.drift.drifted],
         "drifted_days": [day.day for day in found.days if day.verdict == "drifted"],

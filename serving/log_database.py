@@ -114,7 +114,7 @@ def _inode(path: Path) -> int | None:
 
 
 @contextmanager
-def reaching(address: sa.URL) -> Iterator[None]:
+def reaching(address: sa.URL, what: str = "decision log") -> Iterator[None]:
     """Tell a fault of the database as such, with its address and without its password."""
     try:
         yield
@@ -122,8 +122,8 @@ def reaching(address: sa.URL) -> Iterator[None]:
         # the cause only: SQLAlchemy's own text repeats the row, and with it the request
         cause = str(getattr(fault, "orig", None) or type(fault).__name__).strip().splitlines()[0]
         raise ServiceError(
-            f"The decision log {address.render_as_string(hide_password=True)} cannot be reached or written ({cause}). "
-            "Check that the database runs, has room and that this account may write to it."
+            f"The {what} {address.render_as_string(hide_password=True)} cannot be reached or written ({cause}). "
+            "Check that the database runs, has room, that nobody else holds it and that this account may write to it."
         ) from None
 
 

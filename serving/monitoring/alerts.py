@@ -127,9 +127,8 @@ def alerts_of(found: Examination, performance: Sequence[Realised], *, model: str
 
 
 def _of_period(found: Examination) -> Iterator[Change]:
-    everyone = np.arange(len(found.looked.log_odds))
-    yield from _of_drift(found, found.drift, found.looked.bundle.reference, everyone, found.approval.before)
-    yield from (_of_shares(found, one, everyone) for one in found.mix.drifted)
+    yield from _of_drift(found, found.drift, found.looked.bundle.reference, found.rows, found.approval.before)
+    yield from (_of_shares(found, one, found.rows) for one in found.mix.drifted)
     if found.joint_drifted:
         joint, approval = found.joint, found.approval
         yield Change(

@@ -3,6 +3,9 @@
 **The error rate is that of a look**, not of a test. Without drift at most about a share `ALPHA` of periods, and of
 days, is called drifted. Of a period, features, score, request mix with reasons, all features jointly and segments get a
 fifth of it each; of a day, the first three get a third. Within each, many tests share what it gets.
+
+The tests hold for rows that do not depend on each other. A customer who is scored again and again is nearly the same
+row again, so only the newest decision on each customer counts in the period, and in each day.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from evaluation.drift.shares import Mix, mix_drift
 from evaluation.metric import Metric
 from evaluation.without_labels import Expected, expected
 from serving.monitoring.approval import Approval
-from serving.monitoring.requests import DIMENSIONS, Categories, days_of
+from serving.monitoring.requests import DIMENSIONS, Categories, days_of, newest_of_each
 from training.bundle import Bundle
 from training.reference import SCORE, Distribution, Reference
 
@@ -56,10 +59,11 @@ class Looked:
 
 @dataclass(frozen=True)
 class Day:
-    """One day against the reference; `rows` are those of its decisions."""
+    """One day against the reference; `rows` are its decisions, of `repeated` ones on a customer the newest."""
 
     day: str
     rows: Rows
+    repeated: int
     drift: DriftResult
     mix: Mix
     expected: Expected
@@ -92,6 +96,8 @@ class Examination:
     ----------
     first, last : Timestamp
         Of the decisions, UTC.
+    rows : ndarray of int
+        Decisions of the period that were compared: the newest on each customer.
     drift : DriftResult
         Features and score of the whole period.
     mix : Mix
@@ -111,6 +117,7 @@ class Examination:
 
     first: pd.Timestamp
     last: pd.Timestamp
+    rows: Rows
     drift: DriftResult
     mix: Mix
     joint: JointDrift
@@ -121,6 +128,11 @@ class Examination:
     expected: Expected
     approval: Approval
     looked: Looked
+
+    @property
+    def repeated(self) -> int:
+        """Decisions that were left out of the period, as a newer one is on the same customer."""
+        return len(self.looked.log_odds) - len(self.rows)
 
     @property
     def joint_drifted(self) -> bool:
@@ -141,6 +153,7 @@ class Examination:
         return {
             **self.drift.to_dict(),
             "verdict": self.verdict,
+            "repeated": self.repeated,
             "mix": [{**one.to_dict(), "drifted": one in self.mix.drifted} for one in self.mix.shares],
             "joint": {
                 "auc": self.joint.auc.to_dict(),
@@ -173,6 +186,7 @@ def _of_a_day(day: Day) -> dict[str, Any]:
     return {
         "day": day.day,
         "rows": day.drift.rows,
+        "repeated": day.repeated,
         "verdict": day.verdict,
         "score_psi": day.drift.score.psi,
         "score_chance_psi": day.drift.score.chance_psi,
@@ -218,21 +232,24 @@ def examine(
     tell = progress or (lambda step, share: None)
     decisions, features = decisions.reset_index(drop=True), features.reset_index(drop=True)
     log_odds, pd_now = (decisions[name].to_numpy(dtype=np.float64) for name in ("log_odds", "pd"))
-    approval = Approval.of(bundle, log_odds, approval_rate=approval_rate, cutoff_pd=cutoff_pd)
+    newest = newest_of_each(decisions["customer_key"])
+    approval = Approval.of(bundle, log_odds[newest], approval_rate=approval_rate, cutoff_pd=cutoff_pd)
     reference = reference_of(bundle)
     tell("monitor: reasons", 0.0)
     looked = Looked(bundle, features, log_odds, Categories.of(bundle, decisions))
     tell("monitor: period", 0.2)
-    enough = len(decisions) >= LEAST_ROWS
     days = days_of(decisions)
+    answered = days.value_counts().to_dict()
+    compared = days.iloc[newest_of_each(decisions["customer_key"], days)]
     found = []
-    for at, (day, rows) in enumerate(days.groupby(days).groups.items()):
-        tell("monitor: days", 0.3 + 0.3 * at / days.nunique())
+    for at, (day, rows) in enumerate(compared.groupby(compared).groups.items()):
+        tell("monitor: days", 0.3 + 0.3 * at / len(answered))
         place = rows.to_numpy()
         found.append(
             Day(
                 day=str(day),
                 rows=place,
+                repeated=answered[day] - len(place),
                 drift=compare(reference, features.iloc[place], log_odds[place], alpha=2 * alpha / 3),
                 mix=looked.mix(place, alpha / 3),
                 expected=expected(pd_now[place], draws=_DRAWS_OF_A_DAY, seed=seed),
@@ -240,19 +257,20 @@ def examine(
             )
         )
     tell("monitor: segments", 0.6)
-    segments, small = _segments(looked, approval, alpha / 5)
+    segments, small = _segments(looked, newest, approval, alpha / 5)
     tell("monitor: all features at once", 0.8)
     return Examination(
         first=decisions["decided_at"].min(),
         last=decisions["decided_at"].max(),
-        drift=compare(reference, features, log_odds, alpha=2 * alpha / 5),
-        mix=looked.mix(np.arange(len(decisions)), alpha / 5),
-        joint=_joint(bundle, features, seed),
-        joint_limit=alpha / 5 if enough else 0.0,
+        rows=newest,
+        drift=compare(reference, features.iloc[newest], log_odds[newest], alpha=2 * alpha / 5),
+        mix=looked.mix(newest, alpha / 5),
+        joint=_joint(bundle, features.iloc[newest], seed),
+        joint_limit=alpha / 5 if len(newest) >= LEAST_ROWS else 0.0,
         days=tuple(found),
         segments=segments,
         small_segments=small,
-        expected=expected(pd_now, seed=seed),
+        expected=expected(pd_now[newest], seed=seed),
         approval=approval,
         looked=looked,
     )
@@ -266,16 +284,16 @@ def reference_of(bundle: Bundle) -> Reference:
     return replace(bundle.reference, score=Distribution.of(SCORE, rows.log_odds))
 
 
-def _segments(looked: Looked, approval: Approval, alpha: float) -> tuple[tuple[Segment, ...], int]:
+def _segments(looked: Looked, newest: Rows, approval: Approval, alpha: float) -> tuple[tuple[Segment, ...], int]:
     """Every level that has rows enough then and now, and how many have not."""
     rows = looked.bundle.reference_rows
     if rows is None:
         return (), 0
     chosen, small = [], 0
     for dimension in DIMENSIONS:
-        then, now = looked.categories.then[dimension], looked.categories.now[dimension]
+        then, now = looked.categories.then[dimension], looked.categories.now[dimension][newest]
         for level in sorted({value for value in now if value is not None}):
-            place, before = np.flatnonzero(now == level), np.flatnonzero(then == level)
+            place, before = newest[now == level], np.flatnonzero(then == level)
             if min(len(place), len(before)) < LEAST_ROWS:
                 small += 1
             else:

@@ -7,20 +7,27 @@ one that was observed last counts, and of those the one imported last.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
-from data_contracts.errors import ServiceError, SourceError
+from data_contracts.append_only import alone
+from data_contracts.errors import SourceError
 from data_contracts.folder import file_sha256
+from serving.log_database import reaching
 
 COLUMNS = ("application_id", "defaulted", "observed_at")
 MOST_ROWS = 5_000_000
 _AT_ONCE = 5_000
+_OUTCOME = ["application_key", "defaulted", "observed_at"]
+_STORE = "store of outcomes"
+_LOCK_NUMBER = 20_260_601  # names imports of outcomes among PostgreSQL's advisory locks
+_PATIENCE = {"connect_timeout": 5, "options": "-c lock_timeout=5s"}  # as long as SQLite waits by itself
 _BAD = {"1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0}
 
 metadata = sa.MetaData()
@@ -136,14 +143,13 @@ class OutcomeStore:
         address = sa.make_url(url)
         if address.drivername in ("postgresql", "postgres"):
             address = address.set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(address)
+        engine = sa.create_engine(address, connect_args={} if address.drivername == "sqlite" else _PATIENCE)
         try:
-            metadata.create_all(engine)
-        except sa.exc.SQLAlchemyError as fault:
+            with reaching(address, _STORE):
+                metadata.create_all(engine)
+        except BaseException:
             engine.dispose()
-            shown = address.render_as_string(hide_password=True)
-            cause = str(getattr(fault, "orig", None) or type(fault).__name__).strip().splitlines()[0]
-            raise ServiceError(f"The store of outcomes {shown} cannot be reached ({cause}).") from None
+            raise
         return cls(engine)
 
     def __enter__(self) -> OutcomeStore:
@@ -163,32 +169,51 @@ class OutcomeStore:
             `DecisionLog.pseudonym`: applications stand here, as in the log, as keyed hashes only.
         now : datetime
             UTC without a zone.
+
+        Raises
+        ------
+        ServiceError
+            The store cannot be reached, or another import holds it.
         """
         table, mark = read_outcomes(path), file_sha256(path)
-        keys = table["application_id"].map(pseudonym)
-        known = self.current().set_index("application_key")
-        rows, counts = [], {"new": 0, "corrected": 0, "known": 0}
-        told = zip(known["defaulted"].tolist(), known["observed_at"], strict=True)
-        state = dict(zip(known.index, told, strict=True))
-        for key, bad, seen in zip(keys, table["defaulted"].tolist(), table["observed_at"], strict=True):
-            before = state.get(key)
-            if before is not None and (before == (bad, seen) or seen < before[1]):
-                counts["known"] += 1  # this very one, or overtaken
-                continue
-            counts["new" if before is None else "known" if before[0] == bad else "corrected"] += 1
-            state[key] = (bad, seen)
-            row = {"application_key": key, "defaulted": bad, "observed_at": seen.to_pydatetime()}
-            rows.append({**row, "imported_at": now, "file_sha256": mark})
-        with self._engine.begin() as connection:
+        told = table.assign(application_key=table["application_id"].map(pseudonym))
+        # what is known is read where nobody else writes, lest two imports at once append the same outcome
+        with reaching(self._engine.url, _STORE), alone(self._engine, _LOCK_NUMBER) as connection:
+            found, counts = _beyond(_current(connection), told)
+            rows = [{**row, "imported_at": now, "file_sha256": mark} for row in found]
             for start in range(0, len(rows), _AT_ONCE):
                 connection.execute(sa.insert(OUTCOMES), rows[start : start + _AT_ONCE])
         return Receipt(len(table), **counts)
 
     def current(self) -> pd.DataFrame:
         """The outcome of each application that has one: `application_key`, `defaulted`, `observed_at`."""
-        columns = (OUTCOMES.c.application_key, OUTCOMES.c.defaulted, OUTCOMES.c.observed_at)
-        with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).order_by(OUTCOMES.c.observed_at, OUTCOMES.c.position)).all()
-        frame = pd.DataFrame([tuple(row) for row in rows], columns=["application_key", "defaulted", "observed_at"])
-        frame["observed_at"] = frame["observed_at"].astype("datetime64[us]")
-        return frame.drop_duplicates("application_key", keep="last").reset_index(drop=True)
+        with reaching(self._engine.url, _STORE), self._engine.connect() as connection:
+            return _current(connection)
+
+
+def _current(connection: sa.Connection) -> pd.DataFrame:
+    columns = [OUTCOMES.c[name] for name in _OUTCOME]
+    rows = connection.execute(sa.select(*columns).order_by(OUTCOMES.c.observed_at, OUTCOMES.c.position)).all()
+    frame = pd.DataFrame([tuple(row) for row in rows], columns=_OUTCOME)
+    frame["observed_at"] = frame["observed_at"].astype("datetime64[us]")
+    return frame.drop_duplicates("application_key", keep="last").reset_index(drop=True)
+
+
+def _beyond(known: pd.DataFrame, told: pd.DataFrame) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """What is told beyond what is known, and how many rows are of new, corrected and known applications."""
+
+    def outcomes(frame: pd.DataFrame) -> Iterator[tuple[str, tuple[int, pd.Timestamp]]]:
+        for key, bad, seen in zip(*(frame[name] for name in _OUTCOME), strict=True):
+            yield key, (bad, seen)
+
+    state = dict(outcomes(known))
+    rows, counts = [], {"new": 0, "corrected": 0, "known": 0}
+    for key, (bad, seen) in outcomes(told):
+        before = state.get(key)
+        if before is not None and (before == (bad, seen) or seen < before[1]):
+            counts["known"] += 1  # this very one, or overtaken
+            continue
+        counts["new" if before is None else "known" if before[0] == bad else "corrected"] += 1
+        state[key] = (bad, seen)
+        rows.append({"application_key": key, "defaulted": int(bad), "observed_at": seen.to_pydatetime()})
+    return rows, counts

@@ -15,7 +15,7 @@ from serving.log_entries import SCORE
 from serving.monitoring.requests import only_asked
 
 MOST_DAYS = 3_660
-_NUMBERS = ["decision_id", "application_key", "decided_at", "log_odds", "pd"]
+_NUMBERS = ["decision_id", "application_key", "customer_key", "decided_at", "log_odds", "pd"]
 _KINDS = (SCORE, DECISION)  # who is decided has been scored
 _SAME_REQUEST = ["application_key", "request_sha256"]
 

@@ -6,20 +6,22 @@ matured is told with every figure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import norm, poisson_binom
 
-from evaluation.metric import Z95, Metric
+from evaluation.metric import Z95, Array, Metric
 from evaluation.metrics import auc, brier, calibration_line
 from evaluation.segments import months
 from evaluation.without_labels import Expected, expected
 
 ALL = "all"
 LEAST_MATURED = 50
+LEAST_OF_EACH = 10  # defaults, and good loans: with fewer, the interval of an AUC is far too narrow
+_EXACT_ROWS = 10_000  # beyond, a normal distribution is as good and much faster
 _DRAWS = 300
 
 
@@ -43,7 +45,7 @@ class Realised:
     calibration_p : float
         Chance of so different a number of defaults if the PDs are right (two-sided, of a Poisson-binomial).
     auc_p : float
-        Chance of so low an AUC if it were that of training (one-sided); 1 where either is unknown.
+        Chance of so low an AUC if it were that of training (one-sided); 1 where either is unknown or not judged.
     """
 
     month: str
@@ -60,6 +62,11 @@ class Realised:
     auc_p: float
 
     @property
+    def auc_judged(self) -> bool:
+        """Whether there are defaults and good loans enough to hold the AUC against that of training."""
+        return min(self.bad, self.matured - self.bad) >= LEAST_OF_EACH
+
+    @property
     def auc_as_expected(self) -> bool | None:
         """Whether the AUC lies within the label-free interval; None where either is undefined."""
         low, high = self.expected.auc.low, self.expected.auc.high
@@ -69,10 +76,11 @@ class Realised:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        plain = ("month", "decided", "matured", "bad", "mean_pd", "calibration_p", "auc_p", "auc_as_expected")
+        plain = ("month", "decided", "matured", "bad", "mean_pd", "calibration_p", "auc_p")
+        judged = ("auc_judged", "auc_as_expected")
         figures = ("auc", "brier", "calibration_slope", "bad_rate")
         return {
-            **{name: getattr(self, name) for name in plain},
+            **{name: getattr(self, name) for name in (*plain, *judged)},
             **{name: getattr(self, name).to_dict() for name in figures},
             "expected_auc": self.expected.auc.to_dict(),
             "expected_bad_rate": self.expected.bad_rate.to_dict(),
@@ -112,9 +120,7 @@ def _month(name: str, rows: pd.DataFrame, training_auc: Metric | None, seed: int
     matured = rows[rows["defaulted"].notna()]
     y, pd_then = matured["defaulted"].to_numpy(dtype=np.int64), matured["pd"].to_numpy(dtype=np.float64)
     area = auc(y, pd_then)
-    spread = float(np.sqrt((pd_then * (1 - pd_then)).sum()))
-    apart = max(0.0, abs(float(y.sum() - pd_then.sum())) - 0.5)  # defaults come whole
-    return Realised(
+    found = Realised(
         month=name,
         decided=len(rows),
         matured=len(matured),
@@ -125,9 +131,29 @@ def _month(name: str, rows: pd.DataFrame, training_auc: Metric | None, seed: int
         bad_rate=_wilson(int(y.sum()), len(y)),
         mean_pd=float(pd_then.mean()),
         expected=expected(pd_then, draws=_DRAWS, seed=seed),
-        calibration_p=float(min(1.0, 2 * norm.sf(apart / spread))) if spread else 1.0,
-        auc_p=_worse(area, training_auc),
+        calibration_p=chance_of_defaults(int(y.sum()), pd_then),
+        auc_p=1.0,
     )
+    return replace(found, auc_p=_worse(area, training_auc)) if found.auc_judged else found
+
+
+def chance_of_defaults(bad: int, pd: Array) -> float:
+    """Chance of a number of defaults as far off as `bad`, on either side, if each loan defaults with its PD.
+
+    Examples
+    --------
+    Of two loans with PDs of 0.1 and 0.2 both default with a chance of 0.02.
+
+    >>> round(chance_of_defaults(2, np.array([0.1, 0.2])), 12)
+    0.04
+    """
+    if len(pd) > _EXACT_ROWS:
+        apart = max(0.0, abs(bad - float(pd.sum())) - 0.5)  # defaults come whole
+        tail = float(norm.sf(apart / np.sqrt((pd * (1 - pd)).sum())))
+    else:
+        good = len(pd) - bad
+        tail = float(min(poisson_binom.cdf(bad, pd), poisson_binom.cdf(good, 1 - pd)))
+    return min(1.0, 2 * tail)
 
 
 def _wilson(bad: int, n: int) -> Metric:

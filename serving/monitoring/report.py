@@ -16,7 +16,7 @@ from reporting import plots
 from reporting.page import Plot, Text, number, render
 from serving.monitoring.alerts import Alert
 from serving.monitoring.examination import Day, Examination
-from serving.monitoring.realised import Realised
+from serving.monitoring.realised import LEAST_OF_EACH, Realised
 from serving.monitoring.wording import ASPECTS, DIMENSIONS
 
 SECTIONS: tuple[tuple[str, Text], ...] = (
@@ -98,6 +98,7 @@ def build_drift_report(
         "mix": [(one, _shares(one), one in found.mix.drifted) for one in found.mix.shares],
         "performance": performance,
         "training_auc": training_auc,
+        "least_of_each": LEAST_OF_EACH,
         "blind": Text(BLIND[1], BLIND[0]),
     }
     return render("drift_report.html.j2", context, "serving.monitoring")

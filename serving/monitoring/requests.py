@@ -111,6 +111,27 @@ def days_of(decisions: pd.DataFrame) -> pd.Series:
     return (decisions["decided_at"] + LOCAL).dt.strftime("%Y-%m-%d").reset_index(drop=True)
 
 
+def newest_of_each(customers: pd.Series, days: pd.Series | None = None) -> npt.NDArray[np.int64]:
+    """Rows of the newest decision on each customer, or on each customer of each day; without a customer each counts.
+
+    Parameters
+    ----------
+    customers : Series of str
+        Of each decision in its order, missing where nobody knows.
+    days : Series of str, optional
+
+    Examples
+    --------
+    >>> customers = pd.Series(["x", "y", None, "x", None])
+    >>> newest_of_each(customers).tolist()
+    [1, 2, 3, 4]
+    >>> newest_of_each(customers, pd.Series(["Monday", *4 * ["Tuesday"]])).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    who = pd.DataFrame({"customer": customers.to_numpy(), "day": "" if days is None else days.to_numpy()})
+    return np.flatnonzero(customers.isna().to_numpy() | ~who.duplicated(keep="last").to_numpy())
+
+
 def first_reasons(decisions: pd.DataFrame) -> list[str]:
     """Code of the strongest reason that each answer gave, `NO_REASON` where nothing raised the risk."""
     told = (response["reasons"] for response in decisions["response"])

@@ -1,6 +1,6 @@
 """Where alerts go: a file of JSON lines, a webhook, a file that Prometheus' node exporter reads.
 
-A sink that fails is told and keeps no other sink from its alerts.
+A sink that fails is told and keeps no other sink from its alerts. What it did not take waits for the next look.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def write_metrics(path: Path, found: Examination, alerts: Sequence[Alert], *, mo
     approval, auc = found.approval, found.expected.auc.value
     gauges: list[tuple[str, str, list[tuple[dict[str, str], float]]]] = [
         ("drifted", "1 where the period drifted", [(of, float(found.verdict == "drifted"))]),
-        ("decisions", "Decisions of the period", [(of, float(found.drift.rows))]),
+        ("decisions", "Decisions of the period", [(of, float(len(found.looked.log_odds)))]),
         ("score_psi", "PSI of the score", [(of, found.drift.score.psi)]),
         ("score_chance_psi", "PSI of the score without drift", [(of, found.drift.score.chance_psi)]),
         ("drifted_features", "Features that drifted", [(of, float(len(found.drift.drifted)))]),
@@ -141,9 +142,31 @@ def _labels(labels: dict[str, str]) -> str:
     return ",".join(f'{name}="{quoted(value)}"' for name, value in labels.items())
 
 
+@dataclass
+class Outbox:
+    """What one sink has taken, and what waits for it; an alert that goes on is handed over once a day."""
+
+    _taken: set[tuple[str, ...]] = field(default_factory=set)
+    _waiting: dict[tuple[str, ...], Alert] = field(default_factory=dict)
+
+    def hand_over(self, alerts: Sequence[Alert], deliver: Callable[[list[Alert]], None]) -> list[Alert]:
+        """Deliver what the sink lacks, in its latest form; it counts as taken only when `deliver` returns."""
+        self._waiting |= {alert.key: alert for alert in alerts if _of_its_day(alert) not in self._taken}
+        lacking = list(self._waiting.values())
+        if lacking:
+            deliver(lacking)
+        self._taken |= {_of_its_day(alert) for alert in lacking}
+        self._waiting.clear()
+        return lacking
+
+
+def _of_its_day(alert: Alert) -> tuple[str, ...]:
+    return (*alert.key, alert.at[:10])
+
+
 @dataclass(frozen=True)
 class Sinks:
-    """Where the alerts of a look go, each optional.
+    """Where the alerts of a look go, each optional, and what earlier looks have handed to each.
 
     Parameters
     ----------
@@ -158,22 +181,32 @@ class Sinks:
     file: Path | None = None
     webhook: str | None = None
     metrics: Path | None = None
+    _told: Outbox = field(default_factory=Outbox)
+    _filed: Outbox = field(default_factory=Outbox)
+    _posted: Outbox = field(default_factory=Outbox)
 
     def send(
-        self, found: Examination, alerts: Sequence[Alert], fresh: Sequence[Alert], *, model: str, at: float
-    ) -> list[str]:
-        """Hand over what was found, and return what could not be handed over.
+        self, found: Examination, alerts: Sequence[Alert], *, model: str, at: datetime
+    ) -> tuple[list[Alert], list[str]]:
+        """Hand over what was found.
 
-        File and webhook get only the `fresh` alerts; the gauges show everything that holds now.
+        File and webhook get what they have not had yet; the gauges show everything that holds now.
+
+        Returns
+        -------
+        list of Alert
+            What is new to whoever asks, whether or not the sinks took it.
+        list of str
+            What could not be handed over; the next look hands it over again.
         """
         undelivered = []
-        deliveries: list[Callable[[], None]] = []
-        if self.file is not None and fresh:
-            deliveries.append(partial(append_lines, self.file, fresh))
+        deliveries: list[Callable[[], object]] = []
+        if self.file is not None:
+            deliveries.append(partial(self._filed.hand_over, alerts, partial(append_lines, self.file)))
         if self.webhook is not None:
-            deliveries.append(partial(post, self.webhook, fresh))
+            deliveries.append(partial(self._posted.hand_over, alerts, partial(post, self.webhook)))
         if self.metrics is not None:
-            deliveries.append(partial(write_metrics, self.metrics, found, alerts, model=model, at=at))
+            deliveries.append(partial(write_metrics, self.metrics, found, alerts, model=model, at=at.timestamp()))
         for deliver in deliveries:
             try:
                 deliver()
@@ -181,4 +214,4 @@ class Sinks:
                 undelivered.append(str(fault))
             except OSError as fault:
                 undelivered.append(f"{fault.filename}: {fault.strerror}")
-        return undelivered
+        return self._told.hand_over(alerts, lambda _: None), undelivered

@@ -75,8 +75,9 @@ def log_answers(place: Home, tables: Path, applications: list[str], *, incomes: 
 def monitored(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Monitored:
     home = tmp_path_factory.mktemp("monitored") / "home"
     shutil.copytree(trained.home, home, ignore=shutil.ignore_patterns("decisions.db*"))
-    everyone = TableFolder.open(trained.tables).read("applications", ["application_id"])["application_id"]
-    applications = everyone.sample(N, random_state=1).tolist()
+    everyone = TableFolder.open(trained.tables).read("applications", ["application_id", "customer_id"])
+    apart = everyone.drop_duplicates("customer_id")  # a customer who comes again counts once
+    applications = apart["application_id"].sample(N, random_state=1).tolist()
     log_answers(Home(home), trained.tables, applications)
     return Monitored(home, trained.tables, applications)
 

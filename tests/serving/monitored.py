@@ -35,6 +35,7 @@ def made_up(
         {
             "decision_id": [f"{at:032x}" for at in range(days * n)],
             "application_key": [f"{at:064x}" for at in range(days * n)],
+            "customer_key": [f"{at:064x}" for at in range(days * n)],
             "decided_at": [FIRST + timedelta(days=at // n, seconds=at % n) for at in range(days * n)],
             "log_odds": log_odds,
             "pd": expit(log_odds),

@@ -6,7 +6,8 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from training.bundle import Bundle
 
 TEXTS = ("It drifted.", "已漂移。")
 CHANGE = Change("feature", 'a"b', "product=cash", "period", "psi", 0.3, 0.02, 1e-9, *TEXTS, 0.7, 0.6, -0.1)
+NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 ALERTS = [Alert("2026-03-09T00:00:00Z", "tiny/1", "f" * 64, CHANGE)]
 
 
@@ -132,6 +134,31 @@ def test_gauges_are_what_prometheus_reads(found: Examination, tmp_path: Path) ->
 def test_a_sink_that_fails_keeps_no_other_from_its_alerts(found: Examination, tmp_path: Path, webhook: Webhook) -> None:
     webhook.statuses = [400]
     sinks = Sinks(file=tmp_path, webhook=webhook.url, metrics=tmp_path / "lendwell.prom")
-    undelivered = sinks.send(found, ALERTS, ALERTS, model="tiny", at=0.0)
+    fresh, undelivered = sinks.send(found, ALERTS, model="tiny", at=NOON)
     assert [text.split(" ")[-1] for text in undelivered] == ["alerts.", "them."]
+    assert fresh == ALERTS
     assert (tmp_path / "lendwell.prom").is_file()
+
+
+def test_what_a_sink_did_not_take_is_handed_to_it_at_the_next_look(
+    found: Examination, tmp_path: Path, webhook: Webhook
+) -> None:
+    webhook.statuses = [400]
+    file = tmp_path / "alerts.jsonl"
+    sinks = Sinks(file=file, webhook=webhook.url)
+
+    def look(*alerts: Alert) -> tuple[int, int]:
+        fresh, undelivered = sinks.send(found, alerts, model="tiny", at=NOON)
+        return len(fresh), len(undelivered)
+
+    again = replace(ALERTS[0], at="2026-03-09T01:00:00Z")
+    tomorrow = replace(ALERTS[0], at="2026-03-10T00:00:00Z")
+    assert look(*ALERTS) == (1, 1)
+    assert look() == (0, 0)  # it does not hold any more, and is posted all the same
+    assert look(again) == (0, 0)
+    assert look(tomorrow) == (1, 0)
+    refused, *posted = [body["alerts"] for body in webhook.bodies]
+    assert refused == [ALERTS[0].to_dict()]
+    assert posted == [[ALERTS[0].to_dict()], [tomorrow.to_dict()]]
+    written = [json.loads(line)["at"] for line in file.read_text(encoding="utf-8").splitlines()]
+    assert written == [ALERTS[0].at, tomorrow.at]  # who had it gets it no second time

@@ -162,6 +162,7 @@ def test_a_score_and_a_decision_of_the_same_request_are_two_entries_and_monitore
     assert decided["decision_id"] != scored["decision_id"]
     day = (NOON, NOON + timedelta(days=1))
     seen = read_decisions(log, scored["bundle"]["identity"], *day)
+    assert seen["customer_key"].tolist() == [log.pseudonym(asked["application"]["customer_id"])]
     assert (seen["pd"].tolist(), seen["response"].tolist()) == ([scored["pd"]], [{"reasons": scored["reasons"][:1]}])
 
 

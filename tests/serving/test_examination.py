@@ -15,6 +15,7 @@ from evaluation.drift.shares import shares_drift
 from serving.monitoring.alerts import MOST_ALERTS, alerts_of
 from serving.monitoring.approval import Approval
 from serving.monitoring.examination import Examination, examine
+from serving.monitoring.realised import realised
 from serving.monitoring.report import build_drift_report
 from serving.monitoring.requests import reference_reasons
 from tests.serving.monitored import Change, made_up
@@ -31,11 +32,16 @@ def bundle(champion: Any) -> Bundle:
     return loaded
 
 
+def answers(bundle: Bundle, rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
+    """Responses whose reasons are as often as the reference's."""
+    codes = np.array(reference_reasons(bundle), dtype=object)
+    return [{"reasons": [{"code": code}]} for code in rng.choice(codes, n)]
+
+
 def look(bundle: Bundle, change: Change | None = None, *, since: int = 0, days: int = 3, n: int = 300) -> Examination:
     rng = np.random.default_rng(5)
     decisions, features = made_up(bundle, rng, days, n, change, since)
-    codes = np.array(reference_reasons(bundle), dtype=object)
-    decisions["response"] = [{"reasons": [{"code": code}]} for code in rng.choice(codes, len(decisions))]
+    decisions["response"] = answers(bundle, rng, len(decisions))
     return examine(bundle, decisions, features)
 
 
@@ -63,6 +69,30 @@ def test_without_drift_nothing_is_told(silent: Examination) -> None:
     assert silent.approval.now == pytest.approx(0.7, abs=0.05)
     assert {one.dimension for one in silent.segments} == {"product"}  # amounts have 80 reference rows a bucket
     assert silent.small_segments == 5
+
+
+def scored_daily(bundle: Bundle, n: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same customers twice on each of `days`, nearly alike each time and without drift."""
+    rng = np.random.default_rng(5)
+    decisions, features = made_up(bundle, rng, 1, n)
+    decisions["response"] = answers(bundle, rng, n)
+    rows = np.tile(np.arange(n), 2 * days)
+    again = decisions.iloc[rows].reset_index(drop=True)
+    again["decided_at"] += pd.to_timedelta(np.repeat(np.arange(2 * days) // 2, n), unit="D")
+    again["log_odds"] += rng.normal(0, 0.01, len(rows))
+    return again, features.iloc[rows].reset_index(drop=True)
+
+
+def test_customers_who_are_scored_again_and_again_count_once(bundle: Bundle) -> None:
+    decisions, features = scored_daily(bundle, 150, 30)
+    found = examine(bundle, decisions, features)
+    assert (found.verdict, found.drift.rows, found.repeated) == ("stable", 150, 59 * 150)
+    assert {(day.verdict, day.drift.rows, day.repeated) for day in found.days} == {("stable", 150, 150)}
+    assert found.rows.tolist() == list(range(59 * 150, 60 * 150))  # the newest on each
+    assert (found.to_dict()["repeated"], found.to_dict()["days"][0]["repeated"]) == (59 * 150, 150)
+    assert "earlier ones on the same customer, left out" in build_drift_report(found, facts=[])
+    nobody = examine(bundle, decisions.assign(customer_key=None), features)
+    assert (nobody.repeated, nobody.verdict) == (0, "drifted")  # as if each were somebody else
 
 
 def test_an_alert_names_feature_segment_size_chance_and_approval(drifted: Examination) -> None:
@@ -153,6 +183,15 @@ def test_the_cutoff_is_a_probability(bundle: Bundle) -> None:
     assert (found.cutoff, found.now) == (0.0, 0.5)
     with pytest.raises(LendwellError, match="between 0 and 1"):
         Approval.of(bundle, np.zeros(1), cutoff_pd=1.0)
+
+
+def test_the_report_says_which_auc_is_not_judged(silent: Examination) -> None:
+    decisions = pd.DataFrame({"application_key": [f"{at}" for at in range(60)], "pd": np.linspace(0.01, 0.2, 60)})
+    decisions["decided_at"] = pd.Timestamp("2026-01-10")
+    outcomes = pd.DataFrame({"application_key": decisions["application_key"], "defaulted": [0, 1] * 15 + [0] * 30})
+    for known, told in ((outcomes, False), (outcomes[outcomes.index < 15], True)):
+        page = build_drift_report(silent, realised(decisions, known), facts=[])
+        assert ("not judged: defaults or good loans below</span> 10" in page) == told
 
 
 def test_the_report_tells_the_history_and_is_the_same_each_time(drifted: Examination) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -11,12 +15,13 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from scipy.special import expit
+from scipy.stats import binom
 
 from data_contracts.errors import ServiceError, SourceError
 from evaluation.metric import Metric
 from serving.monitoring.alerts import of_performance
-from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, read_outcomes
-from serving.monitoring.realised import realised
+from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, metadata, read_outcomes
+from serving.monitoring.realised import Realised, chance_of_defaults, realised
 from tests.postgres import running_postgres
 
 NOW = datetime(2026, 6, 1)
@@ -79,6 +84,45 @@ def test_the_same_on_postgresql(tmp_path: Path, postgres: str) -> None:
     assert "hidden" not in str(fault.value)
 
 
+def test_a_store_that_another_import_holds_is_told(tmp_path: Path) -> None:
+    first, path = write(tmp_path / "first.csv", ("a", 1, "2026-05-01")), tmp_path / "outcomes.db"
+    with OutcomeStore.open(f"sqlite:///{path}?timeout=0.05") as store, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ServiceError, match=r"The store of outcomes .*outcomes\.db.*database is locked"):
+            store.take_in(first, pseudonym, NOW)
+        other.rollback()
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ServiceError, match=r"store of outcomes .*nobody else holds it"):
+            store.current()
+        other.rollback()
+        assert store.take_in(first, pseudonym, NOW).new == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_imports_of_a_file_at_once_append_it_once(tmp_path: Path, postgres: str, kind: str) -> None:
+    url = f"sqlite:///{tmp_path}/outcomes.db" if kind == "sqlite" else postgres
+    same = write(tmp_path / "same.csv", ("at once", 1, "2026-05-01"))
+    both = threading.Barrier(2, timeout=30)
+
+    def take_in(store: OutcomeStore) -> int:
+        met: list[bool] = []
+
+        @sa.event.listens_for(store._engine, "before_cursor_execute")
+        def meet(_: object, __: object, statement: str, *___: object) -> None:
+            if not met and ("BEGIN" in statement or "lock" in statement or "INSERT" in statement):
+                met.append(True)
+                both.wait()  # before either writes
+
+        return store.take_in(same, pseudonym, NOW).new
+
+    with OutcomeStore.open(url) as one, OutcomeStore.open(url) as other, ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(take_in, (one, other))) == [0, 1]
+        with one._engine.connect() as connection:
+            asked = sa.select(sa.func.count()).where(OUTCOMES.c.application_key == "hidden-at once")
+            assert connection.scalar(asked) == 1
+        metadata.drop_all(one._engine)  # the server is shared with the other tests
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
@@ -139,6 +183,39 @@ def test_pds_that_turn_out_wrong_and_a_lower_auc_are_told() -> None:
     months = realised(decisions, known, Metric(0.95, 0.94, 0.96, 5000))
     found = {(one.name, one.period) for one in of_performance(months)}
     assert found == {(name, month) for name in ("auc", "bad_rate") for month in ("2026-01", "2026-02")}
+
+
+def test_with_few_defaults_the_auc_is_not_judged() -> None:
+    def month(bad: int) -> tuple[Realised, list[str]]:
+        """The defaults have the very lowest PDs."""
+        n = 200
+        decisions = pd.DataFrame({"application_key": [f"{at}" for at in range(n)], "pd": np.linspace(0.01, 0.1, n)})
+        decisions["decided_at"] = pd.Timestamp("2026-01-10")
+        known = pd.DataFrame({"application_key": decisions["application_key"], "defaulted": np.arange(n) < bad})
+        found = realised(decisions, known.astype({"defaulted": int}), Metric(0.8, 0.78, 0.82, 2000))
+        return found[0], [one.name for one in of_performance(found)]
+
+    few, told = month(9)
+    assert (few.auc.defined, few.auc_judged, few.auc_p, told) == (True, False, 1.0, [])
+    enough, told = month(10)
+    assert (enough.auc_judged, enough.auc_p < 1e-9, told) == (True, True, ["auc"])
+    assert enough.to_dict()["auc_judged"]
+
+
+@pytest.mark.parametrize(("bad", "n", "pd_then"), [(0, 300, 0.02), (14, 300, 0.02), (1, 60, 0.001), (3, 60, 0.001)])
+def test_the_chance_of_defaults_with_one_pd_is_that_of_a_binomial(bad: int, n: int, pd_then: float) -> None:
+    exact = 2 * min(binom.cdf(bad, n, pd_then), binom.sf(bad - 1, n, pd_then))
+    assert chance_of_defaults(bad, np.full(n, pd_then)) == pytest.approx(exact, rel=1e-9)
+
+
+def test_the_chance_of_defaults_is_much_the_same_where_it_is_exact_no_more() -> None:
+    pds = expit(np.random.default_rng(1).normal(-3, 1, 10_000))
+    for bad in (int(pds.sum()) + 60, int(pds.sum()) - 60):
+        exact, normal = chance_of_defaults(bad, pds), chance_of_defaults(bad, np.append(pds, 1e-12))
+        assert 0.001 < exact < 0.1
+        assert normal == pytest.approx(exact, rel=0.1)
+    assert chance_of_defaults(1, np.array([0.0, 0.0])) == 0.0
+    assert chance_of_defaults(0, np.array([0.0, 0.0])) == 1.0
 
 
 def test_the_last_decision_on_an_application_counts() -> None:
