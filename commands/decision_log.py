@@ -96,7 +96,8 @@ def replay(
 ) -> None:
     """Compute a logged decision again by the bundle that took it: every bit is the same, or it tells what differs.
 
-    Exit code 3: something differs. The cause is the first of data, features, model, calibrator, points and reasons.
+    Exit code 3: something differs. The cause is the first of data, features, model, calibrator, points, reasons and
+    answer; of a whole decision also of score, rules, products, cut_offs, price, limit and decision.
     """
     import pipeline
 
