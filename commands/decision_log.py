@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import HOME, HomePath, LogUrl, TrackingUri, home_at
+from commands.options import HOME, MOST_DAYS, HomePath, LogUrl, TrackingUri, home_at
 from commands.terminal import DIFFERS, flags, progress_bar, tell
 
 app = typer.Typer()
@@ -64,7 +64,7 @@ def export(
 
 @_log.command(epilog="Example: [bold]lendwell log prune --older-than 1825[/]")
 def prune(
-    older_than: Annotated[int, typer.Option(min=1, help="Days that decisions are kept.")],
+    older_than: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days that decisions are kept.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before they are removed.")] = False,
     home: HomePath = HOME,
     log_url: LogUrl = None,

@@ -292,6 +292,7 @@ def test_the_commands_verify_export_and_prune(log: DecisionLog, url: str, tmp_pa
     out = tmp_path / "some.jsonl"
     assert run("--json", "log", "export", "--out", out, "--until", "2025-03-03", *place).facts["decisions"] == 2
     assert run("--json", "log", "prune", "--older-than", 1, *place).code == 2
+    assert run("log", "prune", "--older-than", 1_000_000, "--yes", *place).code == 2
     pruned = run("--json", "log", "prune", "--older-than", 1, "--yes", *place)
     assert (pruned.code, pruned.facts["removed"]) == (0, 5)
     kept = run("--json", "log", "verify", "--head", whole.facts["head"], *place)
