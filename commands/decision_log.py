@@ -48,14 +48,18 @@ def export(
     until: Until = None,
     bundle: Bundle = None,
     kind: Annotated[
-        str | None, typer.Option(help="Only one kind of entry: score, shadow, decision; all by default.")
+        str | None,
+        typer.Option(help="Only one kind of entry: score, decision, shadow_decision or pruned; all by default."),
     ] = None,
     home: HomePath = HOME,
     log_url: LogUrl = None,
 ) -> None:
     """Write decisions with their requests, features and answers to a file; people appear as keyed hashes."""
     import pipeline
+    from serving.log_entries import KINDS
 
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"--kind {kind}: an entry is one of {', '.join(KINDS)}")
     place = home_at(home, log_url=log_url)
     with progress_bar() as progress:
         facts = pipeline.export_log(place, out, since=since, until=until, bundle=bundle, kind=kind, progress=progress)

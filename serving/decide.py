@@ -28,10 +28,10 @@ from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
 from serving.decision_log import new_decision_id
 from serving.entries import entry_of
+from serving.log_entries import DECISION, SHADOW
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
-DECISION, SHADOW = "decision", "shadow_decision"  # kinds of entries in the decision log
 POINT = "application"  # the decision point that a loan is decided at
 _DAYS_KEPT = 8
 

@@ -24,9 +24,9 @@ from scipy.special import expit
 
 from data_contracts.errors import ServiceError
 from data_contracts.messages import parse_request
-from serving.decide import DECISION, Decider
+from serving.decide import Decider
 from serving.entries import FROM_SNAPSHOT, told_of_any, told_of_score
-from serving.log_entries import SCORE, Decision, decision_of, text_of
+from serving.log_entries import DECISION, SCORE, Decision, decision_of, text_of
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 

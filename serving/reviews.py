@@ -17,11 +17,10 @@ from data_contracts.append_only import alone, guard
 from data_contracts.errors import RequestError
 from serving.decision_log import DecisionLog
 from serving.log_database import reaching
-from serving.log_entries import DECISIONS
+from serving.log_entries import DECISION, DECISIONS
 
 _LOCK_NUMBER = 20_260_802  # names the reviews among PostgreSQL's advisory locks
 _LONGEST, _MOST = 2000, 1000
-_DECISION = "decision"
 
 _metadata = sa.MetaData()
 _REVIEWS = sa.Table(
@@ -109,7 +108,7 @@ class ReviewQueue:
             Only those that nobody has decided yet.
         """
         decided = _REVIEWS.c.decision_id.is_not(None)
-        wanted = [DECISIONS.c.kind == _DECISION, DECISIONS.c.response.contains(_REFERRED, autoescape=True)]
+        wanted = [DECISIONS.c.kind == DECISION, DECISIONS.c.response.contains(_REFERRED, autoescape=True)]
         wanted += [DECISIONS.c.decided_at >= since] if since is not None else []
         wanted += [~decided] if waiting else []
         asked = (
@@ -126,7 +125,7 @@ class ReviewQueue:
     def get(self, decision_id: str) -> Referred:
         """A referred application; `RequestError` where there is none of that id."""
         decision, _ = self._log.get(decision_id)
-        if decision.kind != _DECISION or decision.response["outcome"] != "refer":
+        if decision.kind != DECISION or decision.response["outcome"] != "refer":
             raise RequestError(f"{decision_id} was not referred to a person; `lendwell review list` shows what was.")
         return Referred(decision_id, decision.decided_at, decision.response, self._review(decision_id))
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from data_contracts.errors import ServiceError, SourceError
 from serving.decision_log import DecisionLog
+from serving.log_entries import KINDS
 from serving.log_export import export, form_of
 from serving.log_reading import Wanted
 from serving.log_upkeep import MOST_BREAKS, prune, verify
@@ -291,6 +292,10 @@ def test_the_commands_verify_export_and_prune(log: DecisionLog, url: str, tmp_pa
     assert (whole.code, whole.facts["whole"], whole.facts["entries"]) == (0, True, 5)
     out = tmp_path / "some.jsonl"
     assert run("--json", "log", "export", "--out", out, "--until", "2025-03-03", *place).facts["decisions"] == 2
+    assert run("--json", "log", "export", "--out", out, "--kind", "score", *place).facts["decisions"] == 5
+    unknown = run("log", "export", "--out", out, "--kind", "shadow", *place)
+    assert (unknown.code, all(kind in unknown.err for kind in KINDS)) == (2, True)
+    assert all(kind in run("log", "export", "--help").out for kind in KINDS)
     assert run("--json", "log", "prune", "--older-than", 1, *place).code == 2
     assert run("log", "prune", "--older-than", 1_000_000, "--yes", *place).code == 2
     pruned = run("--json", "log", "prune", "--older-than", 1, "--yes", *place)
