@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from data_contracts.append_only import guard
 from data_contracts.errors import ServiceError, SourceError
 from serving.decision_log import DecisionLog
 from serving.log_entries import KINDS
 from serving.log_export import export, form_of
 from serving.log_reading import Wanted
 from serving.log_upkeep import MOST_BREAKS, prune, verify
+from serving.migrations.versions.v0004_reviews import UNGUARDED
+from serving.reviews import Review, ReviewQueue
+from serving.shadow_log import ShadowScore, append, read
 from tests.command_line import refused, run
 from tests.serving.decisions import NOON, asked, decided
 
@@ -161,6 +166,44 @@ def test_pruning_takes_all_and_the_log_goes_on(log: DecisionLog) -> None:
     first = log.append(asked("A-0"), decided())
     assert log.read()["decision_id"].tolist() == [first.decision_id]
     assert problems(log) == []
+
+
+def test_what_was_said_of_a_decision_goes_with_it_and_not_before(log: DecisionLog) -> None:
+    ids = []
+    for day in (0, 4):
+        referred = replace(decided(at=NOON + timedelta(days=day)), kind="decision", response={"outcome": "refer"})
+        ids.append(log.append(asked("R", amount=100 + day), referred).decision_id)
+        append(log.engine, [ShadowScore(ids[-1], NOON, "other", "1", "o" * 64, -1.0, 0.2, 600.0)])
+        ReviewQueue(log).decide(Review(ids[-1], "decline", "officer", "income not shown", NOON))
+    assert prune(log, before=NOON + timedelta(days=4), now=LATER) == 4  # the first referral came after the fifth day
+    assert _said(log) == (ids, ids)
+    with pytest.raises(sa.exc.DBAPIError, match="only appended to"), log.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM reviews"))
+    assert prune(log, before=NOON + timedelta(days=4, hours=1), now=LATER) == 3
+    assert _said(log) == ([], [])
+    assert problems(log) == []
+
+
+def test_reviews_of_before_they_went_with_their_decisions_are_pruned(url: str) -> None:
+    with DecisionLog.open(url, key="a key") as log:
+        referred = replace(decided(), kind="decision", response={"outcome": "refer"})
+        review = Review(log.append(asked(), referred).decision_id, "decline", "officer", "why", NOON)
+        ReviewQueue(log).decide(review)
+        with log.engine.begin() as connection:
+            for statement in UNGUARDED[connection.dialect.name]:
+                connection.execute(sa.text(statement))
+            guard(connection, "reviews", "reviews are only appended to")  # as it was set then
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+    with DecisionLog.open(url, key="a key") as log:
+        assert prune(log, before=LATER, now=LATER) == 1
+        assert _said(log) == ([], [])
+
+
+def _said(log: DecisionLog) -> tuple[list[str], list[str]]:
+    """Of which decisions challengers and people said something."""
+    with log.engine.connect() as connection:
+        reviewed = sa.text("SELECT decision_id FROM reviews ORDER BY position")
+        return read(log.engine)["decision_id"].tolist(), list(connection.scalars(reviewed))
 
 
 def test_a_clock_that_jumped_removes_nothing_too_early(log: DecisionLog) -> None:
