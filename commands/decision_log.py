@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import HOME, HomePath, LogUrl, TrackingUri, home_at
+from commands.options import HOME, MOST_DAYS, HomePath, LogUrl, TrackingUri, home_at
 from commands.terminal import DIFFERS, flags, progress_bar, tell
 
 app = typer.Typer()
@@ -48,14 +48,18 @@ def export(
     until: Until = None,
     bundle: Bundle = None,
     kind: Annotated[
-        str | None, typer.Option(help="Only one kind of entry: score, shadow, decision; all by default.")
+        str | None,
+        typer.Option(help="Only one kind of entry: score, decision, shadow_decision or pruned; all by default."),
     ] = None,
     home: HomePath = HOME,
     log_url: LogUrl = None,
 ) -> None:
     """Write decisions with their requests, features and answers to a file; people appear as keyed hashes."""
     import pipeline
+    from serving.log_entries import KINDS
 
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"--kind {kind}: an entry is one of {', '.join(KINDS)}")
     place = home_at(home, log_url=log_url)
     with progress_bar() as progress:
         facts = pipeline.export_log(place, out, since=since, until=until, bundle=bundle, kind=kind, progress=progress)
@@ -64,7 +68,7 @@ def export(
 
 @_log.command(epilog="Example: [bold]lendwell log prune --older-than 1825[/]")
 def prune(
-    older_than: Annotated[int, typer.Option(min=1, help="Days that decisions are kept.")],
+    older_than: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="Days that decisions are kept.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before they are removed.")] = False,
     home: HomePath = HOME,
     log_url: LogUrl = None,
@@ -96,7 +100,8 @@ def replay(
 ) -> None:
     """Compute a logged decision again by the bundle that took it: every bit is the same, or it tells what differs.
 
-    Exit code 3: something differs. The cause is the first of data, features, model, calibrator, points and reasons.
+    Exit code 3: something differs. The cause is the first of data, features, model, calibrator, points, reasons and
+    answer; of a whole decision also of score, rules, products, cut_offs, price, limit and decision.
     """
     import pipeline
 

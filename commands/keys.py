@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import HOME, KEYS, HomePath, KeysPath
+from commands.options import HOME, KEYS, MOST_DAYS, HomePath, KeysPath
 from commands.terminal import tell
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add(
     name: Annotated[str, typer.Argument(help="Whose key it is, such as approval.")],
     role: Annotated[list[str], typer.Option(help="score, explain, review or admin; once for each.")],
     expires_in: Annotated[
-        int | None, typer.Option(min=1, help="Days for which it is valid; for good by default.")
+        int | None, typer.Option(min=1, max=MOST_DAYS, help="Days for which it is valid; for good by default.")
     ] = None,
     home: HomePath = HOME,
     keys: KeysPath = None,

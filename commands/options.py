@@ -52,6 +52,7 @@ KeysPath = Annotated[
 
 HOME = Path(".lendwell")
 KEYS = "keys.json"
+MOST_DAYS = 36_500  # a hundred years: the calendar has room for them before and after today
 
 
 def home_at(

@@ -79,7 +79,7 @@ def guard(connection: sa.Connection, table: str, said: str, removable: str = "0"
     table, said : str
         Name of the table, which has a column `position`, and what a refusal says; words of our own.
     removable : str, default "0"
-        SQL of the position up to which rows may be removed, such as a query.
+        SQL of the position up to which rows may be removed, such as a query; it may ask of `OLD`, the row in question.
     """
     for statement in _GUARDS[connection.dialect.name]:
         connection.execute(sa.text(statement.format(table=table, said=f"'{said}'", removable=removable)))

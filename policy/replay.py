@@ -12,14 +12,15 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("features", ("identities.features", "trace.facts.features")),
     ("model", ("identities.model",)),
     ("calibrator", ("identities.calibrator",)),
-    ("score", ("trace.score",)),
+    ("score", ("trace.score", "score_reasons")),
     ("rules", ("identities.rules", "trace.rules")),
     ("products", ("identities.products",)),
     ("cut_offs", ("identities.cut_offs",)),
     ("price", ("identities.price", "trace.price")),
     ("limit", ("identities.limit", "trace.limit")),
-    ("decision", ("outcome", "product", "amount", "term_months", "rate", "annual_effective", "schedule", "reasons")),
-)
+    ("decision", ("outcome", "product", "amount", "term_months", "rate", "annual_nominal", "annual_effective",
+                  "schedule", "reasons")),
+)  # fmt: skip
 PARTS = tuple(part for part, _ in _PARTS)
 
 

@@ -15,11 +15,11 @@ from data_contracts.messages import ScoreRequest, ScoreResponse, Warned, parse_r
 from data_contracts.replies import CustomerRequest, ExplainResponse, FeatureShare, SourceShare
 from serving.decide import Decider, DecideResponse, response
 from serving.decision_log import Decision, DecisionLog
-from serving.entries import entry_of
+from serving.entries import FROM_SNAPSHOT, entry_of, told_of_score
 from serving.lineup import Cast, Lineup
 from serving.metrics import Metrics
 from serving.request_log import RequestLog
-from serving.scorer import Scored, Scorer
+from serving.scorer import Scorer
 from serving.shadow import Shadow
 from serving.snapshot import Snapshot
 from serving.turns import Turns
@@ -96,7 +96,7 @@ class Answerer:
             cast, champion = self._at(point)
             asked, about = self._parsed(body)
             scored = champion.score(asked)
-        decision = self._decision(champion, scored, about)
+        decision = entry_of(champion, scored, self._clock(), told_of_score(scored), about)
         logged = await asyncio.to_thread(self._log.append, asked, decision)
         response = ScoreResponse(application_id=asked.application_record()["application_id"], **logged.response)
         self._metrics.answers.labels(point, response.bundle.name, response.bundle.version).inc()
@@ -191,15 +191,6 @@ class Answerer:
             )
         return found
 
-    def _decision(self, scorer: Scorer, scored: Scored, about: list[Warned]) -> Decision:
-        told = {
-            "band": scored.band.model_dump(),
-            "log_odds": scored.log_odds,
-            "reasons": [reason.model_dump() for reason in scored.reasons],
-            "sum_of_attributions_minus_log_odds": scored.residual,
-        }
-        return entry_of(scorer, scored, self._clock(), told, about)
-
 
 def unknown_point(lineup: Lineup) -> Refusal:
     """The refusal of a decision point that has no bundle."""
@@ -218,7 +209,7 @@ def _no_champion(point: str) -> Refusal:
 
 def _from_snapshot(as_of: datetime) -> Warned:
     return Warned(
-        code="from_snapshot",
+        code=FROM_SNAPSHOT,
         en=f"Scored on the records of the snapshot, as of {as_of:%Y-%m-%d %H:%M} UTC.",
         zh=f"按快照中截至 {as_of:%Y-%m-%d %H:%M} UTC 的记录评分。",
     )

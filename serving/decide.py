@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,10 +28,10 @@ from policy.terms import FEATURES, RateTables
 from serving.decision_log import Decision as Logged
 from serving.decision_log import new_decision_id
 from serving.entries import entry_of
+from serving.log_entries import DECISION, SHADOW
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
-DECISION, SHADOW = "decision", "shadow_decision"  # kinds of entries in the decision log
 POINT = "application"  # the decision point that a loan is decided at
 _DAYS_KEPT = 8
 
@@ -161,9 +161,10 @@ class Decider:
         entry, text : Logged, str
             From `DecisionLog.get`.
         """
-        _, again = self.decide(scorer, parse_request(text))
-        read_back = json.loads(json.dumps(again.record()))
-        return replay_differences(entry.response, read_back)
+        scored, again = self.decide(scorer, parse_request(text))
+        read_back = json.loads(json.dumps(_told(scored, again)))
+        known = read_back.keys() & entry.response.keys()  # what an answer did not say when it was written is not missed
+        return replay_differences(entry.response, {name: read_back[name] for name in known})
 
     def _model(self, bundle: Bundle) -> dict[str, str]:
         if bundle.identity not in self._models:
@@ -172,8 +173,7 @@ class Decider:
 
     def entry(self, scorer: Scorer, scored: Scored, decision: Decision, about: Sequence[Warned] = ()) -> Logged:
         """A decision as the log keeps it, under an id of its own; `about` is said of where the request came from."""
-        told = {**decision.record(), "score_reasons": [reason.model_dump() for reason in scored.reasons]}
-        return entry_of(scorer, scored, self._clock(), told, about, kind=DECISION)
+        return entry_of(scorer, scored, self._clock(), _told(scored, decision), about, kind=DECISION)
 
     def in_shadow(
         self, scorer: Scorer, asked: ScoreRequest, scored: Scored, decision: Decision, of: str
@@ -221,6 +221,10 @@ def model_identities(bundle: Bundle) -> dict[str, str]:
         "model": _sha256(json.dumps({"parts": parts, "hybrid": hybrid}, sort_keys=True).encode()),
         "calibrator": _sha256(json.dumps(calibrator, sort_keys=True).encode()),
     }
+
+
+def _told(scored: Scored, decision: Decision) -> dict[str, Any]:
+    return {**decision.record(), "score_reasons": [reason.model_dump() for reason in scored.reasons]}
 
 
 def _named(scorer: Scorer, scored: Scored) -> dict[str, float]:

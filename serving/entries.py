@@ -11,6 +11,27 @@ from data_contracts.messages import Warned
 from serving.log_entries import SCORE, Decision, new_decision_id
 from serving.scorer import Scored, Scorer
 
+FROM_SNAPSHOT = "from_snapshot"  # code of the warning that tells where a request came from
+
+
+def told_of_score(scored: Scored) -> dict[str, Any]:
+    """What the answer to a score request says beside `told_of_any`, ids and identities."""
+    return {
+        "band": scored.band.model_dump(),
+        "log_odds": scored.log_odds,
+        "reasons": [reason.model_dump() for reason in scored.reasons],
+        "sum_of_attributions_minus_log_odds": scored.residual,
+    }
+
+
+def told_of_any(scored: Scored, about: Sequence[Warned] = ()) -> dict[str, Any]:
+    """What every answer says of a scored applicant: PD, points, and warnings with those of where it came from first."""
+    return {
+        "pd": scored.pd,
+        "score": scored.score,
+        "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],
+    }
+
 
 def entry_of(
     scorer: Scorer,
@@ -57,10 +78,8 @@ def entry_of(
             "request_id": request_id,
             "decision_id": decision_id,
             "decision_point": scorer.decision_point,
-            "pd": scored.pd,
-            "score": scored.score,
+            **told_of_any(scored, about),
             "bundle": scorer.bundle_name.model_dump(),
             "feature_set": scorer.feature_set_name.model_dump(),
-            "warnings": [warning.model_dump() for warning in (*about, *scored.warnings)],
         },
     )

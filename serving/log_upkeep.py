@@ -1,7 +1,8 @@
 """Whether anything in the decision log was changed, removed or put in; and what is removed when its time is over.
 
-Pruning takes the oldest entries. What it did is an entry itself, and the head keeps the hash of the last entry that
-went, so that the chain of those that stay can be verified from there.
+Pruning takes the oldest entries, and with them what challengers and people said of them. What it did is an entry
+itself, and the head keeps the hash of the last entry that went, so that the chain of those that stay can be verified
+from there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from serving.decision_log import LOST_HEAD, DecisionLog
 from serving.log_database import reaching, writing
 from serving.log_entries import DECISIONS, HEAD, PRUNED, Decision, new_decision_id, row_of
 from serving.log_reading import Wanted, rows
+from serving.reviews import REVIEWS
+from serving.shadow_log import SHADOWS
 
 MOST_BREAKS = 20
 _ATTEMPTS = 5
@@ -149,7 +152,8 @@ def prune(log: DecisionLog, before: datetime, now: datetime, progress: Progress 
     """Remove the oldest entries, up to the first that was decided at `before` or later; returns how many went.
 
     The entries go in the order of the chain: where a clock had jumped, an old entry may stay behind a newer one, but
-    none goes too early. A retry of a request whose answer went is answered anew.
+    none goes too early. A retry of a request whose answer went is answered anew. What challengers scored and people
+    decided of an entry goes with it, in the same transaction.
 
     Parameters
     ----------
@@ -179,9 +183,19 @@ def prune(log: DecisionLog, before: datetime, now: datetime, progress: Progress 
         with reaching(log.engine.url), writing(log.engine) as connection:
             if log.engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")  # what went is not read out of free pages
-            removed += connection.execute(sa.delete(DECISIONS).where(position <= min(end, last))).rowcount
+            removed += _remove(connection, position <= min(end, last))
         if progress:
             progress("entries", min(end, last) / last)
+    return removed
+
+
+def _remove(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+    """Remove entries with what belongs to them; how many entries went."""
+    gone = list(connection.scalars(sa.select(DECISIONS.c.decision_id).where(which)))
+    removed = connection.execute(sa.delete(DECISIONS).where(which)).rowcount
+    for table in (SHADOWS, REVIEWS):  # after the entries: a review is kept as long as its decision is there
+        if sa.inspect(connection).has_table(table.name):  # no reviews before anybody looked for some
+            connection.execute(sa.delete(table).where(table.c.decision_id.in_(gone)))
     return removed
 
 

@@ -3,10 +3,10 @@
 The request is logged with hashes for identifiers, which no feature reads. Where the answer differs, each stage is given
 what the log says of the stage before it, so that the stage that is to blame is told apart from those that only follow:
 
-    data -> features -> model (each part, the blend) -> calibrator -> points -> reasons
+    data -> features -> model (each part, the blend) -> calibrator -> points -> reasons -> answer
 
-A whole decision goes on from the points with the parts of `policy.replay`: rules, products, cut-offs, price, limit,
-decision.
+A whole decision goes on from the points with the parts of `policy.replay`: score, rules, products, cut-offs, price,
+limit, decision; and then to the answer, which is what the caller was told.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,12 +23,10 @@ from pydantic import ValidationError
 from scipy.special import expit
 
 from data_contracts.errors import ServiceError
-from data_contracts.messages import ScoreRequest, parse_request
-from evaluation.attribution import Attributions, Explainer
-from evaluation.reasons import ReasonWriter
-from features.sequences import EventSequences, from_records
-from serving.decide import DECISION, Decider
-from serving.log_entries import SCORE, Decision, decision_of, text_of
+from data_contracts.messages import parse_request
+from serving.decide import Decider
+from serving.entries import FROM_SNAPSHOT, told_of_any, told_of_score
+from serving.log_entries import DECISION, SCORE, Decision, decision_of, text_of
 from serving.scorer import Scored, Scorer
 from training.bundle import Bundle
 
@@ -100,10 +98,7 @@ class Replayer:
                 f"Decision {decision.decision_id} was taken by bundle {decision.bundle_identity[:12]}, not by "
                 f"{self._bundle.identity[:12]}."
             )
-        found = list(self._differences(decision, row))
-        if decision.kind == DECISION and not any(one.name == "contract" for one in found):
-            found += self._decided(decision, text_of(row["request"]))
-        return Replayed(decision.decision_id, found)
+        return Replayed(decision.decision_id, list(self._differences(decision, row)))
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -136,8 +131,14 @@ class Replayer:
         now = self._scorer.score(request)
         if not _same(now.features, decision.features):
             yield from self._features(decision, now)
-        if _answer(now, decision.kind) != _logged_answer(decision):
-            yield from self._after_features(decision, request)
+        if comparable := len(now.features) == len(decision.features):
+            if not _same(now.features, decision.features):  # each later stage on what was logged of the one before it
+                now = self._scorer.score(request, decision.features)
+            yield from self._after_features(decision, now)
+        if decision.kind == DECISION:
+            yield from self._decided(decision, text)
+        if comparable:
+            yield from self._answer(decision, now)
 
     def _features(self, decision: Decision, now: Scored) -> Iterator[Difference]:
         names = self._bundle.feature_set.names
@@ -148,13 +149,8 @@ class Replayer:
             if not _same(logged, value):
                 yield Difference("features", name, _plain(logged), _plain(value))
 
-    def _after_features(self, decision: Decision, request: ScoreRequest) -> Iterator[Difference]:
-        """Each later stage on what was logged of the stage before it."""
-        if len(decision.features) != len(self._bundle.feature_set.names):
-            return
-        sequences = self._sequences(request)
-        explained = self._explainer(decision.features.reshape(1, -1), sequences)
-        yield from self._model(decision, explained)
+    def _after_features(self, decision: Decision, now: Scored) -> Iterator[Difference]:
+        yield from self._model(decision, now)
         logged = decision.log_odds or 0.0
         pd, score = float(expit(logged)), float(self._bundle.scale.points(logged))
         if pd != decision.pd:
@@ -162,14 +158,16 @@ class Replayer:
         if score != decision.score:
             yield Difference("points", "score", decision.score, score)
         if decision.kind != DECISION:  # its reasons are those of rules and policy, too
-            yield from self._told(decision, explained, sequences)
+            yield from _reasons(decision, now)
 
-    def _model(self, decision: Decision, explained: Attributions) -> Iterator[Difference]:
+    def _model(self, decision: Decision, now: Scored) -> Iterator[Difference]:
         model, logged = self._bundle.model, decision.parts
-        parts = {name: float(values[0]) for name, values in explained.parts.items() if name != "blend"}
+        if (now.parts, now.log_odds) == (logged, decision.log_odds):
+            return
+        parts = {name: value for name, value in now.parts.items() if name != "blend"}
         if not logged:  # of before parts were logged: the model and its calibrator cannot be told apart
-            if float(explained.log_odds[0]) != decision.log_odds:
-                yield Difference("model", "log_odds", decision.log_odds, float(explained.log_odds[0]))
+            if now.log_odds != decision.log_odds:
+                yield Difference("model", "log_odds", decision.log_odds, now.log_odds)
             return
         for name in sorted(parts.keys() | logged.keys() - {"blend"}):
             if parts.get(name) != logged.get(name):
@@ -182,34 +180,28 @@ class Replayer:
         if calibrated != decision.log_odds:
             yield Difference("calibrator", "log_odds", decision.log_odds, calibrated)
 
-    def _told(
-        self, decision: Decision, explained: Attributions, sequences: EventSequences | None
-    ) -> Iterator[Difference]:
-        written = ReasonWriter.of(self._bundle).write(explained, decision.features.reshape(1, -1), sequences)[0]
-        reasons = [reason.model_dump() for reason in written]
-        logged = decision.response.get("reasons", [])
-        for place in range(max(len(reasons), len(logged))):
-            then, now = (some[place] if place < len(some) else None for some in (logged, reasons))
-            if then != now:
-                yield Difference("reasons", f"reason {place + 1}", then, now)
-
-    def _sequences(self, request: ScoreRequest) -> EventSequences | None:
-        length = self._bundle.sequence_length
-        return None if length is None else from_records(request.records(), request.as_of, length)
-
-    @cached_property
-    def _explainer(self) -> Explainer:
-        return Explainer.of(self._bundle)
+    def _answer(self, decision: Decision, now: Scored) -> Iterator[Difference]:
+        """What the caller was told, which is not read from the columns: made anew from them as it was made then."""
+        columns: dict[str, Any] = {name: getattr(decision, name) for name in ("log_odds", "pd", "score")}
+        known = replace(now, **columns, band=self._scorer.band(decision.log_odds or 0.0))
+        told = {**({} if decision.kind == DECISION else told_of_score(known)), **told_of_any(known)}
+        logged = dict(decision.response)
+        if "warnings" in logged:
+            warnings = [one for one in logged["warnings"] if one["code"] != FROM_SNAPSHOT]
+            logged["warnings"] = [{"features": [], **one} for one in warnings]  # of before they named features
+        for name, value in told.items():
+            # reasons are a stage of their own; what an answer did not say when it was written is not missed
+            if name != "reasons" and name in logged and logged[name] != value:
+                yield Difference("answer", name, logged[name], value)
 
 
-def _answer(scored: Scored, kind: str) -> tuple[Any, ...]:
-    reasons = [] if kind == DECISION else [reason.model_dump() for reason in scored.reasons]
-    return scored.parts, scored.log_odds, scored.pd, scored.score, reasons
-
-
-def _logged_answer(decision: Decision) -> tuple[Any, ...]:
-    reasons = [] if decision.kind == DECISION else decision.response.get("reasons", [])
-    return decision.parts, decision.log_odds, decision.pd, decision.score, reasons
+def _reasons(decision: Decision, now: Scored) -> Iterator[Difference]:
+    reasons = [reason.model_dump() for reason in now.reasons]
+    logged = decision.response.get("reasons", [])
+    for place in range(max(len(reasons), len(logged))):
+        then, anew = (some[place] if place < len(some) else None for some in (logged, reasons))
+        if then != anew:
+            yield Difference("reasons", f"reason {place + 1}", then, anew)
 
 
 def _same(one: Any, other: Any) -> bool:

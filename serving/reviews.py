@@ -1,7 +1,7 @@
 """The queue of applications that a person decides, and what the person decided: once, by name, kept.
 
 What waits is read from the decision log: every decision that referred. What a person decides is a row of `reviews`, a
-table beside the log that is only appended to.
+table beside the log that is only appended to: a row goes when its decision was pruned, and not before.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from data_contracts.append_only import alone, guard
 from data_contracts.errors import RequestError
 from serving.decision_log import DecisionLog
 from serving.log_database import reaching
-from serving.log_entries import DECISIONS
+from serving.log_entries import DECISION, DECISIONS
 
 _LOCK_NUMBER = 20_260_802  # names the reviews among PostgreSQL's advisory locks
 _LONGEST, _MOST = 2000, 1000
-_DECISION = "decision"
 
 _metadata = sa.MetaData()
-_REVIEWS = sa.Table(
+REVIEWS = sa.Table(
     "reviews",
     _metadata,
     sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -35,8 +34,14 @@ _REVIEWS = sa.Table(
     sa.Column("at", sa.DateTime, nullable=False),
 )
 
-_REVIEW_COLUMNS = (_REVIEWS.c.outcome, _REVIEWS.c.by, _REVIEWS.c.reason, _REVIEWS.c.at)
+_REVIEW_COLUMNS = (REVIEWS.c.outcome, REVIEWS.c.by, REVIEWS.c.reason, REVIEWS.c.at)
 _REFERRED = '"outcome":"refer"'  # as the log writes it
+
+# SQL: a row may be removed whose decision is not in the log any more
+_REMOVABLE = (
+    "CASE WHEN EXISTS (SELECT 1 FROM decisions WHERE decisions.decision_id = OLD.decision_id) "
+    "THEN 0 ELSE OLD.position END"
+)
 
 ReviewOutcome = Literal["approve", "decline"]
 
@@ -95,7 +100,7 @@ class ReviewQueue:
     def __init__(self, log: DecisionLog) -> None:
         self._log = log
         with reaching(log.engine.url):
-            if not sa.inspect(log.engine).has_table(_REVIEWS.name):
+            if not sa.inspect(log.engine).has_table(REVIEWS.name):
                 self._make()
 
     def list(self, since: datetime | None = None, *, waiting: bool = True) -> list[Referred]:
@@ -108,13 +113,13 @@ class ReviewQueue:
         waiting : bool, default True
             Only those that nobody has decided yet.
         """
-        decided = _REVIEWS.c.decision_id.is_not(None)
-        wanted = [DECISIONS.c.kind == _DECISION, DECISIONS.c.response.contains(_REFERRED, autoescape=True)]
+        decided = REVIEWS.c.decision_id.is_not(None)
+        wanted = [DECISIONS.c.kind == DECISION, DECISIONS.c.response.contains(_REFERRED, autoescape=True)]
         wanted += [DECISIONS.c.decided_at >= since] if since is not None else []
         wanted += [~decided] if waiting else []
         asked = (
             sa.select(DECISIONS.c.decision_id, DECISIONS.c.decided_at, DECISIONS.c.response, *_REVIEW_COLUMNS)
-            .outerjoin_from(DECISIONS, _REVIEWS, DECISIONS.c.decision_id == _REVIEWS.c.decision_id)
+            .outerjoin_from(DECISIONS, REVIEWS, DECISIONS.c.decision_id == REVIEWS.c.decision_id)
             .where(*wanted)
             .order_by(DECISIONS.c.position)
             .limit(_MOST)
@@ -126,7 +131,7 @@ class ReviewQueue:
     def get(self, decision_id: str) -> Referred:
         """A referred application; `RequestError` where there is none of that id."""
         decision, _ = self._log.get(decision_id)
-        if decision.kind != _DECISION or decision.response["outcome"] != "refer":
+        if decision.kind != DECISION or decision.response["outcome"] != "refer":
             raise RequestError(f"{decision_id} was not referred to a person; `lendwell review list` shows what was.")
         return Referred(decision_id, decision.decided_at, decision.response, self._review(decision_id))
 
@@ -143,28 +148,33 @@ class ReviewQueue:
                 raise RequestError(f"--{name} is empty or longer than {_LONGEST} characters; say who decides, and why.")
         referred = self.get(review.decision_id)
         with reaching(self._log.engine.url), alone(self._log.engine, _LOCK_NUMBER) as connection:
-            asked = sa.select(_REVIEWS).where(_REVIEWS.c.decision_id == review.decision_id)
+            asked = sa.select(REVIEWS).where(REVIEWS.c.decision_id == review.decision_id)
             first = connection.execute(asked).mappings().first()
             if first is not None:
                 raise RequestError(
                     f"{review.decision_id} was decided before: {first['outcome']} by {first['by']} on "
                     f"{first['at']:%Y-%m-%d %H:%M} UTC. What was decided is kept; a new request is decided anew."
                 )
-            last = connection.scalar(sa.select(sa.func.max(_REVIEWS.c.position))) or 0
-            connection.execute(sa.insert(_REVIEWS).values(position=last + 1, **asdict(review)))
+            last = connection.scalar(sa.select(sa.func.max(REVIEWS.c.position))) or 0
+            connection.execute(sa.insert(REVIEWS).values(position=last + 1, **asdict(review)))
         return Referred(referred.decision_id, referred.referred_at, referred.response, review)
 
     def _review(self, decision_id: str) -> Review | None:
-        asked = sa.select(*_REVIEW_COLUMNS).where(_REVIEWS.c.decision_id == decision_id)
+        asked = sa.select(*_REVIEW_COLUMNS).where(REVIEWS.c.decision_id == decision_id)
         with reaching(self._log.engine.url), self._log.engine.connect() as connection:
             row = connection.execute(asked).mappings().first()
         return None if row is None else Review(decision_id, **row)
 
     def _make(self) -> None:
         with alone(self._log.engine, _LOCK_NUMBER) as connection:
-            if not sa.inspect(connection).has_table(_REVIEWS.name):
+            if not sa.inspect(connection).has_table(REVIEWS.name):
                 _metadata.create_all(connection)
-                guard(connection, _REVIEWS.name, "reviews are only appended to")
+                guard_reviews(connection)
+
+
+def guard_reviews(connection: sa.Connection) -> None:
+    """Let the database keep every review as long as the decision that it belongs to, and as it was written."""
+    guard(connection, REVIEWS.name, "reviews are only appended to", removable=_REMOVABLE)
 
 
 def _referred(row: sa.RowMapping, response: dict[str, Any]) -> Referred:

@@ -95,9 +95,16 @@ class Scorer:
         )
         self.score(_WARMING)  # what is compiled at the first call is compiled before the first caller waits
 
-    def score(self, request: ScoreRequest) -> Scored:
-        """Score one applicant as of the request's `applied_at`."""
-        row, sequences = self._inputs(request)
+    def score(self, request: ScoreRequest, features: npt.NDArray[np.float64] | None = None) -> Scored:
+        """Score one applicant as of the request's `applied_at`.
+
+        Parameters
+        ----------
+        request : ScoreRequest
+        features : ndarray of float64, shape (n_features,), optional
+            What a log says that they were; by default they are computed.
+        """
+        row, sequences = self._inputs(request, features)
         parts = self._explainer(row, sequences)
         log_odds = float(parts.log_odds[0])
         attributions = np.concatenate([parts.features[0], parts.sequences[0]])
@@ -106,13 +113,17 @@ class Scorer:
             log_odds=log_odds,
             pd=float(expit(log_odds)),
             score=float(self.bundle.scale.points(log_odds)),
-            band=self._bands(log_odds),
+            band=self.band(log_odds),
             reasons=self._reasons.write(parts, row, sequences)[0],
             attributions=attributions,
             residual=float(parts.base + attributions.sum() - log_odds),
             warnings=self._cautions(request, row[0]),
             parts={name: float(values[0]) for name, values in parts.parts.items()},
         )
+
+    def band(self, log_odds: float) -> ScoreBand:
+        """The band that calibrated log-odds fall into."""
+        return self._bands(log_odds)
 
     def explain(self, request: ScoreRequest) -> tuple[Attributions, npt.NDArray[np.float64]]:
         """All attributions of one applicant, and the shares of each source's months, shape (n_sources, MONTHS)."""
@@ -122,9 +133,12 @@ class Scorer:
             return parts, np.zeros((0, MONTHS))
         return parts, self._explainer.by_month(row, sequences)[0]
 
-    def _inputs(self, request: ScoreRequest) -> tuple[npt.NDArray[np.float64], EventSequences | None]:
+    def _inputs(
+        self, request: ScoreRequest, features: npt.NDArray[np.float64] | None = None
+    ) -> tuple[npt.NDArray[np.float64], EventSequences | None]:
         records, as_of = request.records(), request.as_of
-        features = self._plan.compute(request.application_record(), records, as_of)
+        if features is None:
+            features = self._plan.compute(request.application_record(), records, as_of)
         length = self.bundle.sequence_length
         return features.reshape(1, -1), None if length is None else from_records(records, as_of, length)
 

@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from data_contracts.errors import LendwellError
-from serving.decide import DECISION
 from serving.decision_log import DecisionLog
-from serving.log_entries import SCORE
+from serving.log_entries import DECISION, SCORE
 from serving.monitoring.requests import only_asked
 
 MOST_DAYS = 3_660

@@ -203,6 +203,7 @@ def test_commands_make_list_and_revoke(tmp_path: Path) -> None:
     assert listed == {name: value for name, value in made.facts.items() if name != "key"}
     assert run("--json", "keys", "revoke", listed["id"], *at).facts["state"] == "revoked"
     assert "There is no key 17" in refused("keys", "revoke", "17", *at, code=5)
+    assert run("keys", "add", "x", "--role", "score", "--expires-in", 3_000_000, *at).code == 2
 
 
 def test_where_others_can_reach_it_the_service_needs_keys(file: KeyFile) -> None:

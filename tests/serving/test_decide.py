@@ -216,6 +216,29 @@ def test_a_decision_is_replayed_from_its_features_to_its_price(
         Replayer(bundle)(row)
 
 
+@pytest.mark.parametrize(
+    ("changed", "stage"),
+    [
+        ({"annual_nominal": 0.5}, "decision"),
+        ({"score_reasons": []}, "score"),
+        ({"pd": 0.123}, "answer"),
+        ({"score": 1.0}, "answer"),
+        ({"warnings": []}, "answer"),
+    ],
+)
+def test_a_decision_that_was_told_otherwise_differs(
+    http: Callable[..., Http], log: DecisionLog, champion: Any, asked: dict, changed: dict[str, Any], stage: str
+) -> None:
+    row = log.row(http(**ANY_RISK).post(PATH, json=asked).json()["decision_id"])
+    response = json.loads(row["response"])
+    assert all(response[name] for name in changed)
+    replayer = Replayer(Bundle.load(champion.bundle), lambda: decider(**ANY_RISK))
+    found = replayer(row | {"response": json.dumps(response | changed)}).differences
+    assert [(one.stage, one.name) for one in found] == [(stage, name) for name in changed]
+    earlier = {name: value for name, value in response.items() if name not in changed}
+    assert replayer(row | {"response": json.dumps(earlier)}).differences == []
+
+
 def test_a_replay_under_another_strategy_names_the_cause(
     http: Callable[..., Http], log: DecisionLog, scorer: Scorer, asked: dict
 ) -> None:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from data_contracts.append_only import guard
 from data_contracts.errors import ServiceError, SourceError
 from serving.decision_log import DecisionLog
+from serving.log_entries import KINDS
 from serving.log_export import export, form_of
 from serving.log_reading import Wanted
 from serving.log_upkeep import MOST_BREAKS, prune, verify
+from serving.migrations.versions.v0004_reviews import UNGUARDED
+from serving.reviews import Review, ReviewQueue
+from serving.shadow_log import ShadowScore, append, read
 from tests.command_line import refused, run
 from tests.serving.decisions import NOON, asked, decided
 
@@ -162,6 +168,44 @@ def test_pruning_takes_all_and_the_log_goes_on(log: DecisionLog) -> None:
     assert problems(log) == []
 
 
+def test_what_was_said_of_a_decision_goes_with_it_and_not_before(log: DecisionLog) -> None:
+    ids = []
+    for day in (0, 4):
+        referred = replace(decided(at=NOON + timedelta(days=day)), kind="decision", response={"outcome": "refer"})
+        ids.append(log.append(asked("R", amount=100 + day), referred).decision_id)
+        append(log.engine, [ShadowScore(ids[-1], NOON, "other", "1", "o" * 64, -1.0, 0.2, 600.0)])
+        ReviewQueue(log).decide(Review(ids[-1], "decline", "officer", "income not shown", NOON))
+    assert prune(log, before=NOON + timedelta(days=4), now=LATER) == 4  # the first referral came after the fifth day
+    assert _said(log) == (ids, ids)
+    with pytest.raises(sa.exc.DBAPIError, match="only appended to"), log.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM reviews"))
+    assert prune(log, before=NOON + timedelta(days=4, hours=1), now=LATER) == 3
+    assert _said(log) == ([], [])
+    assert problems(log) == []
+
+
+def test_reviews_of_before_they_went_with_their_decisions_are_pruned(url: str) -> None:
+    with DecisionLog.open(url, key="a key") as log:
+        referred = replace(decided(), kind="decision", response={"outcome": "refer"})
+        review = Review(log.append(asked(), referred).decision_id, "decline", "officer", "why", NOON)
+        ReviewQueue(log).decide(review)
+        with log.engine.begin() as connection:
+            for statement in UNGUARDED[connection.dialect.name]:
+                connection.execute(sa.text(statement))
+            guard(connection, "reviews", "reviews are only appended to")  # as it was set then
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+    with DecisionLog.open(url, key="a key") as log:
+        assert prune(log, before=LATER, now=LATER) == 1
+        assert _said(log) == ([], [])
+
+
+def _said(log: DecisionLog) -> tuple[list[str], list[str]]:
+    """Of which decisions challengers and people said something."""
+    with log.engine.connect() as connection:
+        reviewed = sa.text("SELECT decision_id FROM reviews ORDER BY position")
+        return read(log.engine)["decision_id"].tolist(), list(connection.scalars(reviewed))
+
+
 def test_a_clock_that_jumped_removes_nothing_too_early(log: DecisionLog) -> None:
     log.append(asked("back"), decided(at=NOON - timedelta(days=3650)))
     log.append(asked("ahead"), decided(at=NOON + timedelta(days=3650)))
@@ -291,7 +335,12 @@ def test_the_commands_verify_export_and_prune(log: DecisionLog, url: str, tmp_pa
     assert (whole.code, whole.facts["whole"], whole.facts["entries"]) == (0, True, 5)
     out = tmp_path / "some.jsonl"
     assert run("--json", "log", "export", "--out", out, "--until", "2025-03-03", *place).facts["decisions"] == 2
+    assert run("--json", "log", "export", "--out", out, "--kind", "score", *place).facts["decisions"] == 5
+    unknown = run("log", "export", "--out", out, "--kind", "shadow", *place)
+    assert (unknown.code, all(kind in unknown.err for kind in KINDS)) == (2, True)
+    assert all(kind in run("log", "export", "--help").out for kind in KINDS)
     assert run("--json", "log", "prune", "--older-than", 1, *place).code == 2
+    assert run("log", "prune", "--older-than", 1_000_000, "--yes", *place).code == 2
     pruned = run("--json", "log", "prune", "--older-than", 1, "--yes", *place)
     assert (pruned.code, pruned.facts["removed"]) == (0, 5)
     kept = run("--json", "log", "verify", "--head", whole.facts["head"], *place)

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import ServiceError
-from data_contracts.messages import parse_request
+from data_contracts.messages import Warned, parse_request
 from serving.decision_log import Decision, DecisionLog, new_decision_id
+from serving.entries import FROM_SNAPSHOT, entry_of, told_of_score
 from serving.log_entries import row_of
 from serving.log_reading import Wanted, rows
 from serving.replay import Replayer
@@ -27,6 +28,7 @@ from training.bundle import Bundle
 from training.calibration import PlattCalibrator
 
 NOON = datetime(2025, 7, 1, 12)
+SNAPSHOT = Warned(code=FROM_SNAPSHOT, en="Scored on the records of the snapshot.", zh="按快照评分。")
 Row = dict[str, Any]
 
 
@@ -43,22 +45,7 @@ def replayer(bundle: Bundle) -> Replayer:
 def decision_on(scorer: Scorer, body: dict[str, Any]) -> Decision:
     """As the service takes it."""
     scored = scorer.score(parse_request(json.dumps(body)))
-    return Decision(
-        decision_id=new_decision_id(),
-        request_id="r",
-        decided_at=NOON,
-        decision_point="application",
-        bundle_name="tiny",
-        bundle_version="1",
-        bundle_identity=scorer.bundle.identity,
-        feature_set_identity=scorer.bundle.feature_set.identity,
-        features=scored.features,
-        parts=scored.parts,
-        log_odds=scored.log_odds,
-        pd=scored.pd,
-        score=scored.score,
-        response={"reasons": [reason.model_dump() for reason in scored.reasons]},
-    )
+    return entry_of(scorer, scored, NOON, told_of_score(scored), [SNAPSHOT])
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +104,7 @@ def test_a_request_that_is_none_any_more_is_told(row: Row, replayer: Replayer) -
 def test_features_that_differ_are_named_and_what_follows_from_them_is_not(row: Row, replayer: Replayer) -> None:
     changed = _with_text(row, lambda request: request["inquiries"].clear(), rehash=True)
     found = replayer(changed)
-    assert {one.stage for one in found.differences} == {"features"}
+    assert {one.stage for one in found.differences if one.name != "warnings"} == {"features"}  # of the request itself
     assert any(one.name.startswith("inquiries_") for one in found.differences)
     assert found.differences[0].logged != found.differences[0].now
 
@@ -147,7 +134,7 @@ def test_the_stage_that_differs_is_told(bundle: Bundle, row: Row, replayer: Repl
     model.calibrator_ = PlattCalibrator(0.8, 0.1)
     calibrated = replayer(_served_by(bundle, row, model=model))
     assert [one.stage for one in calibrated.differences][:1] == ["calibrator"]
-    assert {one.stage for one in calibrated.differences} <= {"calibrator", "reasons"}
+    assert {one.stage for one in calibrated.differences} <= {"calibrator", "reasons", "answer"}
 
     scaled = replayer(_served_by(bundle, row, scale=replace(bundle.scale, pdo=20.0)))
     assert (scaled.cause, scaled.differences[0].name) == ("points", "score")
@@ -169,6 +156,31 @@ def test_reasons_that_differ_are_shown(row: Row, replayer: Replayer) -> None:
     found = replayer(row | {"response": json.dumps(response)})
     assert [(one.stage, one.name, one.logged) for one in found.differences] == [("reasons", f"reason {last}", None)]
     assert found.differences[0].now["zh"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("band", {"number": 99}),
+        ("log_odds", 9.0),
+        ("pd", 0.123),
+        ("score", 1.0),
+        ("sum_of_attributions_minus_log_odds", 5.0),
+        ("warnings", [{"code": "stale_source:bureau", "zh": "", "en": ""}]),
+    ],
+)
+def test_what_the_caller_was_told_differs_though_the_columns_are_the_same(
+    row: Row, replayer: Replayer, name: str, told: Any
+) -> None:
+    response = json.loads(row["response"]) | {name: told}
+    found = replayer(row | {"response": json.dumps(response)}).differences
+    assert [(one.stage, one.name) for one in found] == [("answer", name)]
+    assert found[0].logged != found[0].now
+
+
+def test_an_answer_of_before_a_field_was_told_is_replayed(row: Row, replayer: Replayer) -> None:
+    response = json.loads(row["response"])
+    assert replayer(row | {"response": json.dumps({"reasons": response["reasons"]})}).cause is None
 
 
 def test_a_decision_of_before_parts_were_logged_is_replayed(row: Row, replayer: Replayer) -> None:
