@@ -111,6 +111,17 @@ def test_between_the_cut_offs_a_person_decides_on_a_proposal() -> None:
     assert found.schedule.principal == found.amount
 
 
+def test_a_request_above_the_highest_amount_is_offered_that() -> None:
+    renovation = {"product": "renovation", "term_months": 24, "age_years": 40.0, "income_monthly": 5_000_000}
+    known = {"application_amount_requested": 250_000.0, "application_goods_price": 400_000.0,
+             "application_income_monthly": 50_000.0}  # fmt: skip
+    found = decided(pd=0.005, features=known, **renovation, amount_requested=25_000_000)
+    assert (found.outcome, found.amount) == ("approve", 20_000_000)
+    runs = {**known, "loans_active_principal_sum": 60_000.0}
+    beside = decided(pd=0.005, features=runs, **renovation, amount_requested=25_000_000)
+    assert (beside.outcome, codes(beside, "refer")[0]) == ("refer", "CMP-005")
+
+
 def test_reasons_are_in_two_languages_and_the_record_is_json() -> None:
     found = decided(pd=0.09)
     assert all(reason.zh and reason.en and reason.zh != reason.en for reason in found.reasons)

@@ -80,7 +80,7 @@ def test_the_linter_finds_nothing_to_mend(book):
         (OWNER, {"tradelines_bad_count": 1.0}, "decline", ["BUR-004"]),
         (OWNER, {"employment": "public"}, "decline", ["ELI-011"]),
         (OWNER, {"age_years": 64.0}, "decline", ["ELI-006", "ELI-004"]),
-        (OWNER, {"loans_active_principal_sum": 760_000.0}, "decline", ["CMP-007"]),
+        (OWNER, {"loans_active_principal_sum": 760_000.0}, "refer", ["CMP-007"]),
         (OWNER, {"consent_business": False}, "decline", ["CMP-003"]),
         (OWNER, {"invoices_sale_count_365d": 0.0}, "decline", ["BIZ-001"]),
         (OWNER, {"product": "revolving"}, "decline", ["ELI-033"]),
