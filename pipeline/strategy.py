@@ -47,6 +47,7 @@ def backtest(
     policy = policy_on(on, strategy, rules, products)
     other = None if against == "legacy" else policy_on(on, _file(against), against_rules or rules, products)
     past, identities = _past(model, data, home, truth, observed, progress)
+    past = past.offered(policy.tables.names)
     fired = policy.rules.fire(past.frame)
     first = measured.decided(_label(policy), past, policy, fired)
     before = measured.legacy(past, policy)
@@ -116,6 +117,7 @@ def optimise(
     policy = policy_on(on, strategy, rules, products)
     constraints.require_products(policy.tables.names)
     past, identities = _past(model, data, home, truth, observed, progress)
+    past = past.offered(policy.tables.names)
     if progress:
         progress("search", 0.9)
     found = search(past, policy, constraints, seed=seed)

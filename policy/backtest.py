@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data_contracts.errors import DeclarationError
 from evaluation.metric import Array, Integers, Metric, mean
 from evaluation.paired import SwapSet, swapped
 from evaluation.profit import worth
 from evaluation.segments import levels_of
 from evaluation.tables import share
 from policy.decision import Policy
-from policy.judgement import term_places
 from policy.outcomes import Flags, Floats
 from policy.past import Past
 from policy.price import earned_if_repaid
@@ -148,7 +148,18 @@ def decided(name: str, past: Past, policy: Policy, fired: Flags | None = None) -
 
 
 def legacy(past: Past, policy: Policy) -> Decided:
-    """What the lender decided then; costs and losses are those of `policy`, as are rates that are not told."""
+    """What the lender decided then; costs and losses are those of `policy`, as are rates that are not told.
+
+    Raises
+    ------
+    DeclarationError
+        Where applications are for products that `policy` does not offer: `Past.offered` leaves them out.
+    """
+    if others := sorted(set(past.frame["product"]) - set(policy.tables.names)):
+        raise DeclarationError(
+            f"Nothing tells what loans of {', '.join(others)} cost, which the policy does not offer; leave them out "
+            "with Past.offered."
+        )
     year = np.where(np.isnan(past.legacy_rate), policy.decide_frame(past.frame, _none(past, policy))["annual_rate"],
                     past.legacy_rate)  # fmt: skip
     outcome = np.where(past.granted, OUTCOMES.index("approve"), OUTCOMES.index("decline")).astype(np.int64)
@@ -261,12 +272,17 @@ def _of_approved(values: Array) -> Metric:
 
 
 def _terms(past: Past, policy: Policy, year: Floats) -> tuple[Floats, Floats]:
-    """What each loan earns of its amount at a rate if it is repaid, and what it loses if not."""
-    asked = Asked.of(past.frame, policy.tables.names)
-    product = np.maximum(asked.product, 0)
-    values = strategy_arrays(policy.strategy, policy.tables.names)
-    term, _ = term_places(Asked(**{**vars(asked), "product": product}), policy.tables)
-    return earned_if_repaid(product, term, year, policy.tables, values), values["lgd"][product]
+    """What each loan earns of its amount at a rate if it is repaid, and what it loses if not.
+
+    A term that its product does not offer counts as the nearest that it does.
+    """
+    tables = policy.tables
+    asked = Asked.of(past.frame, tables.names)
+    product = np.maximum(asked.product, 0)  # what is not offered is not granted
+    values = strategy_arrays(policy.strategy, tables.names)
+    place = (asked.term - tables.bounds["term_least"][product]) / tables.bounds["term_step"][product]
+    term = np.clip(np.rint(np.nan_to_num(place)), 0, tables.terms[product] - 1).astype(np.int64)
+    return earned_if_repaid(product, term, year, tables, values), values["lgd"][product]
 
 
 def _none(past: Past, policy: Policy) -> Flags:

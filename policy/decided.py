@@ -16,7 +16,8 @@ from policy.schedule.instalments import Schedule
 if TYPE_CHECKING:
     from policy.rules.ruleset import Verdict
 
-_FROM_SCORE = frozenset({"S01", "S03", "R01", "L11"})
+_FROM_SCORE = frozenset({"S01", "S03", "R01"})
+_BY_LIMIT = frozenset({"L01", "L03"})  # from the score, too, where its expected loss binds the limit (L11)
 _RANK = {"decline": 0, "refer": 1, "note": 2}
 
 
@@ -136,7 +137,8 @@ def merged_reasons(
 ) -> tuple[DecisionReason, ...]:
     """What led to the outcome first: rules, then policy, then the score's reasons where it is the score; then the rest.
 
-    A decline is told by what declined; a price or a limit that came to nothing is in the trace.
+    A decline is told by what declined; a price or a limit that came to nothing is in the trace. A score that would have
+    referred does not speak where a rule declines.
     """
     rules = [
         DecisionReason(
@@ -154,7 +156,8 @@ def merged_reasons(
         return tuple(merged)
     leading = [reason for reason in merged if reason.severity == outcome]
     rest = [] if outcome == "decline" else [reason for reason in merged if reason.severity != outcome]
-    if not any(reason.code in _FROM_SCORE for reason in own):
+    led, codes = {reason.code for reason in own if reason.severity == outcome}, {reason.code for reason in own}
+    if not led & _FROM_SCORE and not ("L11" in codes and led & _BY_LIMIT):
         return (*leading, *rest)
     from_score = [DecisionReason("score", one.code, "note", one.zh, one.en) for one in score_reasons]
     return (*leading, *from_score, *rest)

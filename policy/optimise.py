@@ -179,9 +179,7 @@ def _choose(allowed: Mapping[str, Candidates], constraints: Constraints) -> tupl
     low, high = 0.0, 1e9  # CNY for each bad loan above the bound
     safest = _at_price(allowed, most, high)
     if _excess(allowed, safest, most) > 0:
-        approved = sum(float(allowed[name].approved[at]) for name, at in safest.items())
-        bad = sum(float(allowed[name].bad[at]) for name, at in safest.items())
-        least = f"{bad / max(approved, 1):.2%}"
+        least = f"{_lowest_bad_rate(allowed, safest):.2%}"
         told = f"the bad rate is at least {least} with the approval rates that are asked for"
         return None, Text(f"在所要求的批准率下，坏账率至少为{least}", told)
     for _ in range(_HALVINGS):
@@ -193,6 +191,20 @@ def _choose(allowed: Mapping[str, Candidates], constraints: Constraints) -> tupl
         if low > 0 and high / low < 1 + 1e-9:
             break
     return _filled(allowed, most, _at_price(allowed, most, high)), Text("", "")
+
+
+def _lowest_bad_rate(allowed: Mapping[str, Candidates], chosen: Mapping[str, int]) -> float:
+    """Bad loans to approved ones at their least: a ratio falls until nothing undercuts it (Dinkelbach)."""
+    rate = np.inf
+    for _ in range(_ROUNDS):
+        approved, bad = (
+            sum(float(getattr(allowed[name], one)[at]) for name, at in chosen.items()) for one in ("approved", "bad")
+        )
+        if not approved or bad / approved >= rate:
+            break
+        rate = bad / approved
+        chosen = {name: int(np.argmin(found.bad - rate * found.approved)) for name, found in allowed.items()}
+    return float(rate)
 
 
 def _filled(allowed: Mapping[str, Candidates], most: float, chosen: dict[str, int]) -> dict[str, int]:

@@ -6,7 +6,7 @@ customers whom it has not learnt from are taken; of any other folder all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +81,30 @@ class Past:
             self, frame=self.frame.iloc[at], outcomes=outcomes, granted=self.granted[at],
             legacy_rate=self.legacy_rate[at], customers=self.customers.iloc[at], levels=self.levels.iloc[at],
         )  # fmt: skip
+
+    def offered(self, products: Sequence[str]) -> Past:
+        """Without applications for products that are not offered, whose loans no strategy prices; `sample` counts them.
+
+        Raises
+        ------
+        SourceError
+            Where none is left.
+        """
+        among = self.frame["product"].isin(products).to_numpy()
+        if not among.any():
+            asked = ", ".join(sorted(map(str, self.frame["product"].unique())))
+            raise SourceError(
+                f"None of the applications is for a product that is offered: they are for {asked}, offered are "
+                f"{', '.join(products)}. Declare the lender's products and give them with --products."
+            )
+        if among.all():
+            return self
+        n = int((~among).sum())
+        told = Text(
+            f"{self.sample.zh}另有{n:,}笔申请的产品不在供应范围内，未计入。",
+            f"{self.sample.en} Left out are {n:,} applications for products that are not offered.",
+        )
+        return replace(self.take(among), sample=told)
 
     def halves(self, seed: int) -> tuple[Past, Past]:
         """Two parts of about half of the customers each, drawn by the seed; no customer is in both."""

@@ -25,6 +25,7 @@ FEN = 100
 PPM = 1_000_000
 DAYS_A_YEAR = 365
 MONTHS_A_YEAR = 12
+LONGEST = 600  # months that a loan may run
 
 Form = Literal["equal_instalments", "equal_principal", "interest_quarterly", "daily_interest", "bill_instalments"]
 
@@ -192,18 +193,33 @@ class Product(_Section):
     grace_days: int = Field(default=3, ge=0, le=30)
     penalty: Decimal = Field(default=Decimal("1.5"), ge=1, le=Decimal("1.5"))
 
+    @field_validator("amount")
+    @classmethod
+    def _of_whole_steps(cls, amount: Grid) -> Grid:
+        if amount.least % amount.step:  # what is offered is rounded down to whole steps
+            raise ValueError(f"least {amount.least} and most {amount.most} are no multiples of step {amount.step}")
+        return amount
+
+    @field_validator("term_months")
+    @classmethod
+    def _not_too_long(cls, term: Grid) -> Grid:
+        if term.most > LONGEST:
+            raise ValueError(f"most {term.most} is above {LONGEST}, the longest term")
+        return term
+
     @model_validator(mode="after")
     def _agree(self) -> Product:
+        faults = []
         if len(set(self.repayment)) < len(self.repayment):
-            raise ValueError("repayment: names a form twice")
+            faults.append("repayment: names a form twice")
         if ("daily_interest" in self.repayment) != (self.rate.per == "day"):
-            raise ValueError(
-                'rate.per: is "day" where the loan is drawn and repaid at will (daily_interest), else "year"'
-            )
+            faults.append('rate.per: is "day" where the loan is drawn and repaid at will (daily_interest), else "year"')
         if ("bill_instalments" in self.repayment) != (self.bill_fee > 0):
-            raise ValueError("bill_fee: goes with the repayment form bill_instalments, and is above 0 there")
+            faults.append("bill_fee: goes with the repayment form bill_instalments, and is above 0 there")
         if "interest_quarterly" in self.repayment and (self.term_months.least % 3 or self.term_months.step % 3):
-            raise ValueError("term_months: interest_quarterly needs terms of whole quarters; give least and step by 3")
+            faults.append("term_months: interest_quarterly needs terms of whole quarters; give least and step by 3")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @property
@@ -283,11 +299,18 @@ def declared_products(declared: Mapping[str, Any], where: str = "products") -> P
         for name in given
         if name not in PRODUCTS
     ]
+    sound = {}
+    for name, value in given.items():
+        try:
+            sound[name] = Product.model_validate(_decimals(value))
+        except ValidationError as error:
+            faults += field_faults(error, name)
     try:
-        products = Products(**head, products={name: _decimals(value) for name, value in given.items()})
+        products = Products(**head, products=sound)
         faults += cap_faults(products)
     except ValidationError as error:
-        faults += field_faults(error)
+        found = field_faults(error)
+        faults += found if sound or not given else [fault for fault in found if fault.startswith("cap")]
     if faults:
         raise DeclarationError(
             f"Products {where} are declared wrongly:\n" + "\n".join(f"- {fault}" for fault in faults)
@@ -295,12 +318,12 @@ def declared_products(declared: Mapping[str, Any], where: str = "products") -> P
     return products
 
 
-def field_faults(error: ValidationError) -> list[str]:
-    """What pydantic found, as `product.field: problem`."""
+def field_faults(error: ValidationError, *within: str) -> list[str]:
+    """What pydantic found, as `product.field: problem`; `within` is where it looked."""
     words = {"extra_forbidden": "there is no such key", "missing": "is missing"}
     faults = []
     for detail in error.errors(include_url=False):
-        place = ".".join(str(part) for part in detail["loc"] if part != "products")
+        place = ".".join(str(part) for part in (*within, *detail["loc"]) if part != "products")
         problem = words.get(detail["type"], detail["msg"].removeprefix("Value error, "))
         faults.append(f"{place}: {problem}" if place else problem)
     return faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
@@ -11,7 +12,9 @@ from data_contracts.errors import DeclarationError
 from policy.rules.cases import Case, read_cases
 from policy.rules.declaration import Rule
 from policy.rules.ruleset import RuleSet, hash_of
-from policy.rules.tables import Fault, read_table
+from policy.rules.tables import COLUMNS, Fault, read_table
+
+log = logging.getLogger(__name__)
 
 _OWN = Path(__file__).parent / "tables"
 _SUFFIXES = (".csv", ".xlsx")
@@ -43,6 +46,8 @@ class RuleBook:
     def load(cls, folder: Path | None = None) -> RuleBook:
         """Read every table of a folder, and its test cases in `cases/`; without a folder, Lendwell's own.
 
+        A folder without test cases is loaded, with a warning: `lendwell policy test --propose` writes the first ones.
+
         Raises
         ------
         DeclarationError
@@ -54,12 +59,19 @@ class RuleBook:
             raise DeclarationError(f"There are no tables of rules in {folder}; it must hold .csv or .xlsx files.")
         faults: list[Fault] = []
         rules = [rule for path in tables for rule in read_table(path, faults)]
+        every_row = not any(map(_loses_rows, faults))
         faults += _between_versions(rules)
-        cases = [case for path in sheets(folder / "cases") for case in read_cases(path, faults)]
-        faults += _without_rule(cases, rules)
+        tried = sheets(folder / "cases")
+        cases = [case for path in tried for case in read_cases(path, faults)]
+        if every_row:
+            faults += _without_rule(cases, rules)
         if faults:
             listed = "\n".join(f"- {fault}" for fault in faults)
             raise DeclarationError(f"The rules in {folder} are declared wrongly; nothing was loaded:\n{listed}")
+        if not tried:
+            log.warning(
+                "The rules in %s have no test cases: there is no .csv or .xlsx file in its folder cases.", folder
+            )
         return cls(rules, cases)
 
     def on(self, day: date) -> RuleSet:
@@ -82,8 +94,13 @@ def sheets(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(
-        path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith(("~", "."))
+        path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith(("~", "."))
     )
+
+
+def _loses_rows(fault: Fault) -> bool:
+    """Whether rows of a table were not read: which rules there are is not known then."""
+    return fault.row is None or fault.column is None or (fault.row == 1 and fault.column in COLUMNS)
 
 
 def _between_versions(rules: Sequence[Rule]) -> list[Fault]:
@@ -91,6 +108,8 @@ def _between_versions(rules: Sequence[Rule]) -> list[Fault]:
     faults = []
     earlier: dict[str, list[Rule]] = {}
     for rule in rules:
+        if not rule.version:
+            continue
         file, row = _place(rule)
         for other in earlier.setdefault(rule.id, []):
             if other.version == rule.version:
@@ -106,11 +125,12 @@ def _between_versions(rules: Sequence[Rule]) -> list[Fault]:
 
 
 def _without_rule(cases: Sequence[Case], rules: Sequence[Rule]) -> list[Fault]:
+    """Cases of no rule; of an id with a version that cannot be read, any may be meant."""
     known = {(rule.id, rule.version) for rule in rules}
     return [
         Fault(case.file, case.row, "rule", f"there is no {case.rule} version {case.version}")
         for case in cases
-        if (case.rule, case.version) not in known
+        if not known & {(case.rule, case.version), (case.rule, 0)}
     ]
 
 

@@ -71,7 +71,7 @@ def read_rows(path: Path, required: tuple[str, ...], allowed: re.Pattern[str], f
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise ValueError(f"it is larger than {_LARGEST_FILE:,} bytes; split it")
-        lines = list(_xlsx(path) if path.suffix == ".xlsx" else _csv(path))
+        lines = list(_xlsx(path) if path.suffix.lower() == ".xlsx" else _csv(path))
     except UnicodeDecodeError:
         faults.append(Fault(path.name, None, None, "it is not UTF-8; save it as 'CSV UTF-8' or as XLSX"))
         return []
@@ -139,7 +139,11 @@ def _written(cell: Any) -> str:
 
 
 def read_table(path: Path, faults: list[Fault]) -> list[Rule]:
-    """Read the rules of a table; rows with faults are left out and all that is wrong with them is told."""
+    """Read the rules of a table; all that is wrong with its rows goes to `faults`.
+
+    A row with faults is among the rules for the checks over all rows, unless its id is wrong: what cannot be read of
+    it is version 0, or days on which it is never in force.
+    """
     allowed = re.compile("|".join([_IF.pattern, *_OPTIONAL]))
     rows = read_rows(path, COLUMNS, allowed, faults)
     rules = []
@@ -147,13 +151,13 @@ def read_table(path: Path, faults: list[Fault]) -> list[Rule]:
         found: list[tuple[str, str]] = []
         rule = _rule(cells, path, number, found)
         faults.extend(Fault(path.name, number, column, problem) for column, problem in found)
-        if not found:
+        if "id" not in dict(found):
             rules.append(rule)
     return rules
 
 
-def _rule(cells: Mapping[str, str], path: Path, number: int, faults: list[tuple[str, str]]) -> Any:
-    """A rule of a row, if `faults` stays empty."""
+def _rule(cells: Mapping[str, str], path: Path, number: int, faults: list[tuple[str, str]]) -> Rule:
+    """A rule of a row; what is wrong with it goes to `faults`."""
 
     def checked(column: str, right: bool, problem: str) -> str:
         if not cells[column]:
@@ -188,15 +192,17 @@ def _version(cells: Mapping[str, str], faults: list[tuple[str, str]]) -> int:
 
 
 def _days(cells: Mapping[str, str], faults: list[tuple[str, str]]) -> tuple[date, date | None]:
-    """First and last day in force; a spreadsheet may write them with slashes."""
+    """First and last day in force, of which a spreadsheet may write them with slashes; never, where one is no date."""
     days: dict[str, date] = {}
-    for column in ("effective_from", "effective_to"):
-        if cells[column] or column == "effective_from":
-            try:
-                days[column] = datetime.strptime(cells[column].replace("/", "-"), "%Y-%m-%d").date()
-            except ValueError:
-                faults.append((column, f"{cells[column]!r} is no date; write it as 2026-01-31"))
-    first, last = days.get("effective_from", date.min), days.get("effective_to")
+    written = ("effective_from", "effective_to") if cells["effective_to"] else ("effective_from",)
+    for column in written:
+        try:
+            days[column] = datetime.strptime(cells[column].replace("/", "-"), "%Y-%m-%d").date()
+        except ValueError:
+            faults.append((column, f"{cells[column]!r} is no date; write it as 2026-01-31"))
+    if len(days) < len(written):
+        return date.max, date.min
+    first, last = days["effective_from"], days.get("effective_to")
     if last is not None and last < first:
         faults.append(("effective_to", f"{last} is before effective_from, {first}"))
     return first, last

@@ -14,11 +14,9 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from itertools import pairwise
 
 from data_contracts.errors import DeclarationError
-from policy.products import MONTHS_A_YEAR, Form, Rate
+from policy.products import LONGEST, MONTHS_A_YEAR, Form, Rate
 from policy.rate import AnnualRate, of_dates
 from policy.schedule.calendar import due_days
-
-LONGEST = 600  # months
 
 
 @dataclass(frozen=True)

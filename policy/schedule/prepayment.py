@@ -20,7 +20,8 @@ def prepay(plan: Schedule, on: date, principal: int, then: Then, *, fee: Decimal
 
     What fell due by that day counts as paid. With the prepayment goes the interest of the days since then, on all that
     is owed: a period's interest is spread evenly over its days. The fee is a share of the principal repaid ahead, cut
-    back where it would lift what the loan has cost over the cap.
+    back where it would lift the loan's cost over the cap even if the rest were settled the same day: on whatever day
+    the rest is repaid, it costs less.
 
     Parameters
     ----------
@@ -76,8 +77,8 @@ def prepay(plan: Schedule, on: date, principal: int, then: Then, *, fee: Decimal
             level=None if then == "lower_instalment" else _level(plan, coming[0]),
             number=coming[0].number,
         )
-    without = replace(plan, instalments=(*kept, paid, *rest))
-    charged = fee_within(cap, without.flows, on, whole(principal * fee))
+    settled = [*replace(plan, instalments=(*kept, paid)).flows, (on, float(balance - principal))]
+    charged = fee_within(cap, settled, on, whole(principal * fee))
     return replace(plan, instalments=(*kept, replace(paid, fee=charged), *rest))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from data_contracts.errors import DeclarationError, SourceError
 from policy.backtest import backtest, contrast, decided, figures, legacy, profit
 from policy.outcomes import inferred, of_truth
 from policy.targets import decision_times, targets
@@ -57,6 +58,29 @@ def test_the_swap_set_counts_who_only_one_approves(policy) -> None:
     assert found.difference["bad_rate"].value == pytest.approx(1 / 2 - 2 / 3)
 
 
+def test_loans_of_products_that_are_not_offered_are_left_out_and_counted(policy) -> None:
+    past = make_past(CASH, FOUR, np.array([0, 1, 1, 0]))
+    past.frame["product"] = ["cash", "emergency_cash", "cash", "emergency_cash"]
+    with pytest.raises(DeclarationError, match="what loans of cash cost"):
+        legacy(past, policy)
+    found = past.offered(policy.tables.names)
+    assert found.frame.index.tolist() == ["A00001", "A00003"]
+    assert found.sample.en == "all Left out are 2 applications for products that are not offered."
+    assert legacy(found, policy).amount.tolist() == [3_000, 3_000]
+    assert found.offered(policy.tables.names) is found
+    with pytest.raises(SourceError, match=r"they are for emergency_cash, offered are business\."):
+        found.offered(["business"])
+
+
+def test_a_term_that_is_not_offered_counts_as_the_nearest_that_is(policy) -> None:
+    past = make_past(["business"] * 4, np.full(4, 0.02), np.zeros(4))
+    past.legacy_rate[:] = 0.08
+    past.frame["term_months"] = [37, 36, 72, 60]
+    margin = legacy(past, policy).margin
+    assert (margin[0], margin[2]) == (margin[1], margin[3])
+    assert margin[3] > margin[1]
+
+
 def test_a_version_differs_from_itself_in_nothing(policy, past) -> None:
     version = decided("base", past, policy)
     found = contrast(past, version, version)
@@ -93,8 +117,6 @@ def test_who_was_not_seen_counts_with_a_chance_and_refused_ones_with_worse_odds(
 
 def test_a_truth_of_another_folder_is_refused(past) -> None:
     import pandas as pd
-
-    from data_contracts.errors import SourceError
 
     truth = pd.DataFrame({"application_id": ["A00000"], "defaults": [False], "late_90_dpd": [False]})
     with pytest.raises(SourceError, match="what became of 2999 of 3000 applications"):

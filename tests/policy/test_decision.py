@@ -79,6 +79,21 @@ def test_a_rule_that_declines_outweighs_every_score() -> None:
     assert all(reason.source != "score" for reason in found.reasons)  # the score is not why
 
 
+def test_a_score_that_would_only_refer_is_no_reason_of_a_decline() -> None:
+    found = decided(pd=0.09, age_years=17.0)  # the rules decline; the PD lies between the cut-offs
+    assert (found.outcome, "S03" in found.trace["policy"]) == ("decline", True)
+    assert {(reason.source, reason.severity) for reason in found.reasons} == {
+        ("rule", "decline"),
+        ("policy", "decline"),
+    }
+
+
+def test_a_limit_bound_by_the_loss_is_told_with_the_score_s_reasons_where_it_leads_to_the_outcome() -> None:
+    stricter = POLICY.with_strategy(POLICY.strategy.changed("emergency_cash", expected_loss_most=10.0))
+    found = stricter.decide(APPLICATION, FEATURES, Scored(0.06, reasons=[TOO_MANY]), NOON)
+    assert [reason.code for reason in found.reasons] == ["L01", "R07"]  # 10 / (0.06 x 0.45) CNY is below 1,000
+
+
 def test_a_high_risk_is_declined_with_the_score_s_own_reasons() -> None:
     found = decided(pd=0.2)
     assert found.outcome == "decline"
@@ -94,6 +109,17 @@ def test_between_the_cut_offs_a_person_decides_on_a_proposal() -> None:
     assert found.reasons[0].code == "S03"
     assert found.amount > 0
     assert found.schedule.principal == found.amount
+
+
+def test_a_request_above_the_highest_amount_is_offered_that() -> None:
+    renovation = {"product": "renovation", "term_months": 24, "age_years": 40.0, "income_monthly": 5_000_000}
+    known = {"application_amount_requested": 250_000.0, "application_goods_price": 400_000.0,
+             "application_income_monthly": 50_000.0}  # fmt: skip
+    found = decided(pd=0.005, features=known, **renovation, amount_requested=25_000_000)
+    assert (found.outcome, found.amount) == ("approve", 20_000_000)
+    runs = {**known, "loans_active_principal_sum": 60_000.0}
+    beside = decided(pd=0.005, features=runs, **renovation, amount_requested=25_000_000)
+    assert (beside.outcome, codes(beside, "refer")[0]) == ("refer", "CMP-005")
 
 
 def test_reasons_are_in_two_languages_and_the_record_is_json() -> None:

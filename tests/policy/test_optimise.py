@@ -5,8 +5,8 @@ import pytest
 
 from data_contracts.errors import DeclarationError
 from policy.backtest import decided, figures, profit
-from policy.candidates import candidates
-from policy.optimise import Constraints, frontier, optimise
+from policy.candidates import Candidates, candidates
+from policy.optimise import Constraints, _choose, frontier, optimise
 from policy.strategy import read_strategy, write_strategy
 
 
@@ -61,6 +61,20 @@ def test_what_cannot_be_kept_is_told_with_how_near_one_comes(policy, past) -> No
     assert found.base.overall["bad_rate"].defined
     never = optimise(past, policy, Constraints(approval_rate_least={"business": 1.0}))
     assert never.why_not.en == "no cut-off of business keeps both its approval rate and its referral rate"
+
+
+def test_the_bad_rate_that_is_told_is_the_lowest_there_is() -> None:
+    def of(approved: list[float], bad: list[float]) -> Candidates:
+        n, none = np.ones(len(approved)), np.zeros(len(approved))
+        return Candidates(n, n, n, np.array(approved), none, np.array(bad), n, 2_000)
+
+    # fewest bad loans beyond 2 %: one of ten, which is 10 %; but 30 of 1,000 are 3 %
+    chosen, why_not = _choose({"one": of([10, 1_000], [1, 30])}, Constraints(bad_rate_most=0.02))
+    assert chosen is None
+    assert why_not.en == "the bad rate is at least 3.00% with the approval rates that are asked for"
+    two = {"one": of([10, 1_000], [1, 30]), "other": of([20, 500], [1, 50])}
+    _, why_not = _choose(two, Constraints(bad_rate_most=0.02))
+    assert "at least 3.04%" in why_not.en  # 31 of 1,020
 
 
 def test_the_frontier_rises_and_nobody_beats_the_true_pd(policy, past) -> None:

@@ -58,10 +58,48 @@ def test_every_fault_is_listed_at_once(tmp_path: Path) -> None:
     assert "emergency_cash.paid_to: Input should be 'customer' or 'merchant'" in message
 
 
+def test_every_term_of_bill_instalments_is_held_against_the_cap(tmp_path: Path) -> None:
+    text = TOML.replace("term_months = { least = 1, most = 3 }", "term_months = { least = 1, most = 36 }")
+    told = declared(tmp_path, text.replace("bill_fee = 0.006", "bill_fee = 0.0102"))
+    assert "over 17 months, bill_instalments costs 24.5" in told  # 1 and 36 months keep the cap
+
+
+def test_a_line_that_is_drawn_and_repaid_from_day_to_day_is_held_against_the_cap(tmp_path: Path) -> None:
+    # over a month or three it keeps the cap
+    text = TOML.replace("most = 0.0005, step", "most = 0.00059, step").replace("penalty = 1.3", "penalty = 1.1")
+    assert "at 0.00059 a day from day to day, daily_interest costs 24.02% a year" in declared(tmp_path, text)
+
+
+def test_what_costs_beyond_all_bounds_is_told_with_product_and_file(tmp_path: Path) -> None:
+    told = declared(tmp_path, TOML.replace("most = 0.0005, step", "most = 0.99, step"))
+    assert f"Products {tmp_path / 'products.toml'} are declared wrongly:" in told
+    assert "emergency_cash.rate: at 0.99 a day over 3 months, daily_interest costs more than 100000% a year" in told
+    long = declared(tmp_path, TOML.replace("{ least = 12, most = 60 }", "{ least = 12, most = 1200 }"))
+    assert "renovation.term_months: most 1200 is above 600, the longest term" in long
+
+
+def test_a_fault_of_a_product_hides_no_cap_fault_of_another(tmp_path: Path) -> None:
+    text = TOML.replace("prepayment_fee = 0.01", "prepayment_fee = 0.02", 1)
+    text = text.replace("{ least = 0.07, most = 0.09", "{ least = 0.07, most = 0.4")
+    told = declared(tmp_path, text.replace("grace_days = 5", "grace_days = 50"))
+    assert "renovation.prepayment_fee: Input should be less than or equal to 0.01" in told
+    assert "business.grace_days" in told
+    assert "business.rate" not in told  # what is not declared rightly costs nothing that could be told
+    told = declared(tmp_path, text)
+    assert "business.rate: at 0.4 a year" in told
+    assert "renovation.prepayment_fee" in told
+    only = TOML[: TOML.index("[emergency_cash]")].replace("0.24", "0.5") + "[business]\n"
+    assert "products" not in declared(tmp_path, only).split(":", 1)[1]
+
+
 @pytest.mark.parametrize(
     ("given", "instead", "told"),
     [
-        ("most = 0.0005", "most = 0.0007", "emergency_cash.rate: at 0.0007 a day over 1 months, daily_interest costs"),
+        (
+            "most = 0.0005",
+            "most = 0.0007",
+            "emergency_cash.rate: at 0.0007 a day from day to day, daily_interest costs",
+        ),
         ("cap = 0.24", "cap = 0.09", "business.rate: at 0.09 a year over 6 months, interest_quarterly costs 9.39%"),
         ("bill_fee = 0.006", "bill_fee = 0.02", "bill_instalments costs"),
         ("penalty = 1.3", "penalty = 1.4", "emergency_cash.penalty: 1.4 times the highest rate is 25.55% a year"),
@@ -76,6 +114,11 @@ def test_a_product_outside_the_cap_is_refused(tmp_path: Path, given: str, instea
     [
         ("step = 0.00001", "step = 0.0000001", "0.0000001 is no whole number of millionths"),
         ("step = 100 }", "step = 300 }", "most 5000 is not a whole number of steps of 300 above least 1000"),
+        (
+            "amount = { least = 1000, most = 5000, step = 100 }",
+            "amount = { least = 500, most = 4500, step = 1000 }",
+            "emergency_cash.amount: least 500 and most 4500 are no multiples of step 1000",
+        ),
         ('"daily_interest", ', "", 'rate.per: is "day" where the loan is drawn'),
         ("bill_fee = 0.006\n", "", "bill_fee: goes with the repayment form bill_instalments"),
         (

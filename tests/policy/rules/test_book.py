@@ -89,6 +89,7 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path):
         "b.csv, row 2, column owner: name a role in small letters: credit_risk",
         f"b.csv, row 2, column if_1: {there}",
         *(f"c.csv, row 1, column {name}: this column is missing" for name in columns.split(", ")[2:]),
+        "a.csv, row 3, column id: TST-001 has a version 1 already (a.csv, row 2)",
     ]
 
 
@@ -101,6 +102,64 @@ def test_versions_of_a_rule_may_not_be_in_force_on_the_same_day(tmp_path):
     assert [book.on(date(2022, 12, 31)).rules[0].version, book.on(date(2023, 1, 1)).rules[0].version] == [1, 2]
     with pytest.raises(DeclarationError, match="No rule is in force on 2020-12-31"):
         book.on(date(2020, 12, 31))
+
+
+def test_a_row_with_a_fault_counts_for_the_checks_over_all_rows(tmp_path):
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "tests.csv").write_text(CASES, encoding="utf-8")
+    first = RIGHT.replace("age_years", "aeg_years")
+    second = RIGHT.replace("TST-001,1", "TST-001,2").replace("2021-01-01", "2023-01-01")
+    unknown = "there is no field aeg_years; did you mean age_years?"
+    at_once = "TST-001 version 1 is in force at the same time (tests.csv, row 2): 2021-01-01 to ever"
+    assert faults(written(tmp_path, first, second)) == [
+        f"tests.csv, row 2, column if_1: {unknown}", f"tests.csv, row 3, column effective_from: {at_once}"
+    ]  # fmt: skip
+    assert faults(written(tmp_path, first, RIGHT)) == [
+        f"tests.csv, row 2, column if_1: {unknown}",
+        "tests.csv, row 3, column id: TST-001 has a version 1 already (tests.csv, row 2)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("001,1,", "001,one,", "column version: 'one' is no version; write 1, 2, ..."),
+        ("2021-01-01,", "1/1/2021,", "column effective_from: '1/1/2021' is no date; write it as 2026-01-31"),
+        ("2021-01-01,", "2021-01-01,2021-02-30", "column effective_to: '2021-02-30' is no date; write it as"),
+    ],
+)
+def test_what_cannot_be_read_of_a_row_brings_no_other_fault(tmp_path, old, new, fault):
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "tests.csv").write_text(CASES, encoding="utf-8")
+    later = RIGHT.replace("TST-001,1", "TST-001,2").replace("2021-01-01", "2023-01-01")
+    (told,) = faults(written(tmp_path, RIGHT.replace(old, new), later))
+    assert told.startswith(f"tests.csv, row 2, {fault}")
+
+
+def test_cases_of_a_table_that_cannot_be_read_are_no_faults(tmp_path):
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "tests.csv").write_text(CASES, encoding="utf-8")
+    written(tmp_path, RIGHT.replace("TST-001", "TST-002"))
+    written(tmp_path, RIGHT, header=HEADER.replace("owner", "who"), name="other.csv")
+    assert [told.split(":")[0] for told in faults(tmp_path)] == [
+        "other.csv, row 1, column who", "other.csv, row 1, column owner"
+    ]  # fmt: skip
+
+
+def test_a_table_whose_suffix_is_in_capitals_is_read(tmp_path):
+    written(tmp_path, RIGHT.replace("TST-001", "TST-002"))
+    book = RuleBook.load(written(tmp_path, RIGHT, name="OTHER.CSV"))
+    assert {rule.id for rule in book.rules} == {"TST-001", "TST-002"}
+
+
+def test_a_folder_without_cases_is_told(tmp_path, caplog):
+    RuleBook.load(written(tmp_path, RIGHT))
+    assert f"The rules in {tmp_path} have no test cases" in caplog.text
+    caplog.clear()
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "tests.csv").write_text(CASES, encoding="utf-8")
+    RuleBook.load(tmp_path)
+    assert not caplog.text
 
 
 def test_days_may_be_written_as_a_spreadsheet_does(tmp_path):

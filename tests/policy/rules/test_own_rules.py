@@ -71,6 +71,8 @@ def test_the_linter_finds_nothing_to_mend(book):
         (YOUNG, {"inquiries_sought_count_30d": 4.0}, "refer", ["INQ-005"]),
         (YOUNG, {"inquiries_sought_count_30d": 6.0}, "decline", ["INQ-004"]),
         (YOUNG, {"tradeline_months_late1_count_365d": 6.0}, "refer", ["BUR-027"]),
+        (YOUNG, {"tradeline_months_bucket_max_1460d": 5.0}, "refer", ["BUR-040"]),  # no month of the last year is known
+        (YOUNG, {"transactions_loan_drawdown_sum_90d": 30_000.0}, "refer", ["CON-038"]),  # no ratio: none was repaid
         (YOUNG, {"loans_active_principal_sum": 198_000.0}, "decline", ["CMP-005", "EXP-004", "EXP-010"]),
         (OWNER, {}, None, []),
         (OWNER, {"invoices_revenue_trend": 0.2}, "refer", ["BIZ-007"]),
@@ -78,7 +80,7 @@ def test_the_linter_finds_nothing_to_mend(book):
         (OWNER, {"tradelines_bad_count": 1.0}, "decline", ["BUR-004"]),
         (OWNER, {"employment": "public"}, "decline", ["ELI-011"]),
         (OWNER, {"age_years": 64.0}, "decline", ["ELI-006", "ELI-004"]),
-        (OWNER, {"loans_active_principal_sum": 760_000.0}, "decline", ["CMP-007"]),
+        (OWNER, {"loans_active_principal_sum": 760_000.0}, "refer", ["CMP-007"]),
         (OWNER, {"consent_business": False}, "decline", ["CMP-003"]),
         (OWNER, {"invoices_sale_count_365d": 0.0}, "decline", ["BIZ-001"]),
         (OWNER, {"product": "revolving"}, "decline", ["ELI-033"]),
