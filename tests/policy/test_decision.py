@@ -118,8 +118,11 @@ def test_a_request_above_the_highest_amount_is_offered_that() -> None:
     found = decided(pd=0.005, features=known, **renovation, amount_requested=25_000_000)
     assert (found.outcome, found.amount) == ("approve", 20_000_000)
     runs = {**known, "loans_active_principal_sum": 60_000.0}
-    beside = decided(pd=0.005, features=runs, **renovation, amount_requested=25_000_000)
-    assert (beside.outcome, codes(beside, "refer")[0]) == ("refer", "CMP-005")
+    for employment, outcome, rule in (("employee", "decline", "CMP-004"), ("business_owner", "refer", "CMP-005")):
+        beside = decided(
+            pd=0.005, features=runs, **renovation, amount_requested=25_000_000, employment=employment
+        )  # a loan for the business is none of the consumer's, and no record tells them apart
+        assert (beside.outcome, codes(beside, outcome)[0]) == (outcome, rule)
 
 
 def test_reasons_are_in_two_languages_and_the_record_is_json() -> None:
