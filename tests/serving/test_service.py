@@ -188,7 +188,7 @@ def test_products_that_are_declared_wrongly_are_told_before_anything_starts(
 ) -> None:
     (tmp_path / "products.toml").write_text('cap = 0.9\n[car]\nzh = "车贷"\n', encoding="utf-8")
     monkeypatch.setenv("LENDWELL_PRODUCTS", str(tmp_path / "products.toml"))
-    told = r"(?s)car: applications know no such.*cap: Input should be less than or equal to 0\.36.*car\.en: is missing"
+    told = r"(?s)car: applications know no such.*car\.en: is missing.*cap: Input should be less than or equal to 0\.36"
     with (
         pytest.raises(DeclarationError, match=told),
         running_service(champion.bundle, f"sqlite:///{tmp_path}/decisions.db"),
