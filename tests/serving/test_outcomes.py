@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
@@ -20,18 +19,11 @@ from scipy.stats import binom
 from data_contracts.errors import ServiceError, SourceError
 from evaluation.metric import Metric
 from serving.monitoring.alerts import of_performance
-from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, metadata, read_outcomes
+from serving.monitoring.outcomes import OUTCOMES, OutcomeStore, read_outcomes
 from serving.monitoring.realised import Realised, chance_of_defaults, realised
-from tests.postgres import running_postgres
 
 NOW = datetime(2026, 6, 1)
 LATER = datetime(2026, 7, 1)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    with running_postgres() as server:
-        yield server.get_uri()
 
 
 def pseudonym(application: str) -> str:
@@ -52,16 +44,16 @@ def outcomes(store: OutcomeStore) -> dict[str, int]:
     return dict(zip(found["application_key"], found["defaulted"], strict=True))
 
 
-def the_way_of_outcomes(url: str, folder: Path) -> None:
+def test_outcomes_are_appended_and_the_last_observation_counts(url: str, tmp_path: Path) -> None:
     early = [("a", 1, "2026-05-01"), ("b", "false", "2026-05-01T08:00:00+08:00"), ("c", 0, "2026-05-02")]
-    first = write(folder / "first.csv", *early)
+    first = write(tmp_path / "first.csv", *early)
     with OutcomeStore.open(url) as store:
         assert vars(store.take_in(first, pseudonym, NOW)) == {"rows": 3, "new": 3, "corrected": 0, "known": 0}
         assert outcomes(store) == {"hidden-a": 1, "hidden-b": 0, "hidden-c": 0}
         again = store.take_in(first, pseudonym, LATER)
         assert (again.new, again.corrected, again.known) == (0, 0, 3)
         late = [("a", False, "2026-05-20"), ("b", True, "2026-04-01"), ("c", True, "2026-05-02")]
-        correction = write(folder / "correction.parquet", *late)
+        correction = write(tmp_path / "correction.parquet", *late)
         taken = store.take_in(correction, pseudonym, LATER)
         assert (taken.new, taken.corrected, taken.known) == (0, 2, 1)  # b was overtaken by what was observed later
     with OutcomeStore.open(url) as store:
@@ -73,12 +65,7 @@ def the_way_of_outcomes(url: str, folder: Path) -> None:
         assert not any(value == "a" for row in rows for value in row)
 
 
-def test_outcomes_are_appended_and_the_last_observation_counts(tmp_path: Path) -> None:
-    the_way_of_outcomes(f"sqlite:///{tmp_path}/outcomes.db", tmp_path)
-
-
-def test_the_same_on_postgresql(tmp_path: Path, postgres: str) -> None:
-    the_way_of_outcomes(postgres, tmp_path)
+def test_a_store_that_cannot_be_reached_is_told_without_its_password() -> None:
     with pytest.raises(ServiceError, match="cannot be reached") as fault:
         OutcomeStore.open("postgresql://me:hidden@127.0.0.1:9/nothing")
     assert "hidden" not in str(fault.value)
@@ -98,9 +85,7 @@ def test_a_store_that_another_import_holds_is_told(tmp_path: Path) -> None:
         assert store.take_in(first, pseudonym, NOW).new == 1
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_two_imports_of_a_file_at_once_append_it_once(tmp_path: Path, postgres: str, kind: str) -> None:
-    url = f"sqlite:///{tmp_path}/outcomes.db" if kind == "sqlite" else postgres
+def test_two_imports_of_a_file_at_once_append_it_once(url: str, tmp_path: Path) -> None:
     same = write(tmp_path / "same.csv", ("at once", 1, "2026-05-01"))
     both = threading.Barrier(2, timeout=30)
 
@@ -120,7 +105,6 @@ def test_two_imports_of_a_file_at_once_append_it_once(tmp_path: Path, postgres: 
         with one._engine.connect() as connection:
             asked = sa.select(sa.func.count()).where(OUTCOMES.c.application_key == "hidden-at once")
             assert connection.scalar(asked) == 1
-        metadata.drop_all(one._engine)  # the server is shared with the other tests
 
 
 @pytest.mark.parametrize(
