@@ -1,4 +1,4 @@
-"""The score endpoint's request and response. Records are generated from `data_contracts.tables`: one truth.
+"""The score endpoint's request, and its refusals. Records are generated from `data_contracts.tables`: one truth.
 
 A request is `{"application": {...}, "tradelines": [...], ...}` with the columns of the canonical tables:
 
@@ -376,67 +376,3 @@ def _place(where: tuple[int | str, ...]) -> str:
         else:
             text += f".{part if part.isidentifier() and len(part) <= 64 else '(unnamed)'}"
     return text.lstrip(".") or "request"
-
-
-class Reason(BaseModel):
-    """Why the risk is higher than the average applicant's."""
-
-    code: str
-    features: list[str] = Field(description="Features, or the source of events, that the reason stands for")
-    zh: str
-    en: str
-    log_odds: float = Field(description="What it adds to the log-odds of default")
-    points: float = Field(description="Score points it costs, positive")
-
-
-class Warned(BaseModel):
-    """Something the reader of the answer should know."""
-
-    code: str
-    zh: str
-    en: str
-    features: list[str] = Field(default=[], description="Features that it is about, where it is about some")
-
-
-class ScoreBand(BaseModel):
-    """Which share of the training applicants the score falls among: bands hold equally many of them."""
-
-    number: int = Field(ge=1, description="1 is the safest")
-    of: int = Field(ge=1, description="How many bands there are")
-    points_from: float | None = Field(description="Scores of the band lie at or above this; null: open")
-    points_below: float | None = Field(description="and below this; null: open")
-
-
-class BundleName(BaseModel):
-    """Which champion answered."""
-
-    name: str
-    version: str
-    identity: str
-
-
-class FeatureSetName(BaseModel):
-    """Which features it used."""
-
-    name: str
-    identity: str
-
-
-class ScoreResponse(BaseModel):
-    """The answer to a score request."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    request_id: str
-    decision_id: str
-    application_id: str
-    decision_point: str
-    pd: float = Field(ge=0, le=1, description="Calibrated probability of default")
-    score: float = Field(description="Points, higher is safer")
-    band: ScoreBand
-    log_odds: float
-    reasons: list[Reason] = Field(max_length=4, description="The strongest adverse reasons, strongest first")
-    bundle: BundleName
-    feature_set: FeatureSetName
-    sum_of_attributions_minus_log_odds: float
-    warnings: list[Warned] = []

@@ -1,4 +1,4 @@
-"""Further messages of the service: batches, explanations, champions, readiness; scores are in `messages`."""
+"""What the service answers: scores with their reasons, batches, explanations, champions, readiness."""
 
 from __future__ import annotations
 
@@ -6,19 +6,73 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from data_contracts.messages import (
-    EXAMPLE,
-    LONGEST_TEXT,
-    BundleName,
-    ErrorDetail,
-    FeatureSetName,
-    ScoreBand,
-    ScoreRequest,
-    ScoreResponse,
-    Warned,
-)
+from data_contracts.messages import EXAMPLE, LONGEST_TEXT, ErrorDetail, ScoreRequest
 
 MOST_APPLICANTS = 1_000
+
+
+class Reason(BaseModel):
+    """Why the risk is higher than the average applicant's."""
+
+    code: str
+    features: list[str] = Field(description="Features, or the source of events, that the reason stands for")
+    zh: str
+    en: str
+    log_odds: float = Field(description="What it adds to the log-odds of default")
+    points: float = Field(description="Score points it costs, positive")
+
+
+class Warned(BaseModel):
+    """Something the reader of the answer should know."""
+
+    code: str
+    zh: str
+    en: str
+    features: list[str] = Field(default=[], description="Features that it is about, where it is about some")
+
+
+class ScoreBand(BaseModel):
+    """Which share of the training applicants the score falls among: bands hold equally many of them."""
+
+    number: int = Field(ge=1, description="1 is the safest")
+    of: int = Field(ge=1, description="How many bands there are")
+    points_from: float | None = Field(description="Scores of the band lie at or above this; null: open")
+    points_below: float | None = Field(description="and below this; null: open")
+
+
+class BundleName(BaseModel):
+    """Which champion answered."""
+
+    name: str
+    version: str
+    identity: str
+
+
+class FeatureSetName(BaseModel):
+    """Which features it used."""
+
+    name: str
+    identity: str
+
+
+class ScoreResponse(BaseModel):
+    """The answer to a score request."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    request_id: str
+    decision_id: str
+    application_id: str
+    decision_point: str
+    pd: float = Field(ge=0, le=1, description="Calibrated probability of default")
+    score: float = Field(description="Points, higher is safer")
+    band: ScoreBand
+    log_odds: float
+    reasons: list[Reason] = Field(max_length=4, description="The strongest adverse reasons, strongest first")
+    bundle: BundleName
+    feature_set: FeatureSetName
+    sum_of_attributions_minus_log_odds: float
+    warnings: list[Warned] = []
 
 
 class CustomerRequest(BaseModel):

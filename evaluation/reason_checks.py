@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_contracts.messages import Reason
+from data_contracts.replies import Reason
 from evaluation.attribution import Explainer
 from evaluation.reasons import ReasonWriter
 from features.sequences import EventSequences

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data_contracts.messages import Reason
+from data_contracts.replies import Reason
 from data_contracts.tables import TABLES
 from evaluation.attribution import Attributions
 from evaluation.protected import protected_uses

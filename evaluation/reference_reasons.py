@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from data_contracts.messages import Reason
+from data_contracts.replies import Reason
 from evaluation.attribution import Explainer
 from evaluation.reasons import ReasonWriter
 from training.bundle import Bundle

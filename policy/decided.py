@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from data_contracts.messages import Reason
+from data_contracts.replies import Reason
 from policy.products import Rate
 from policy.rate import AnnualRate
 from policy.reasons import Outcome, Severity, told

@@ -11,8 +11,8 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from data_contracts.errors import DeclarationError, ServiceError
-from data_contracts.messages import ScoreRequest, ScoreResponse, Warned, parse_request
-from data_contracts.replies import CustomerRequest, ExplainResponse, FeatureShare, SourceShare
+from data_contracts.messages import ScoreRequest, parse_request
+from data_contracts.replies import CustomerRequest, ExplainResponse, FeatureShare, ScoreResponse, SourceShare, Warned
 from serving.decide import Decider, DecideResponse, response
 from serving.decision_log import Decision, DecisionLog
 from serving.entries import FROM_SNAPSHOT, entry_of, told_of_score

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from data_contracts.messages import ScoreBand
+from data_contracts.replies import ScoreBand
 from training.bundle import Bundle, ScoreScale
 
 

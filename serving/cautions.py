@@ -8,7 +8,8 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from data_contracts.messages import ScoreRequest, Warned
+from data_contracts.messages import ScoreRequest
+from data_contracts.replies import Warned
 from data_contracts.tables import EVENT_TABLES
 from features.algebra import FeatureSet
 from training.reference import Reference

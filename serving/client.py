@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from data_contracts.errors import RequestError, ServiceError, SourceError
 from data_contracts.folder import TableFolder
-from data_contracts.messages import ErrorBody, ScoreRequest, ScoreResponse, faults
-from data_contracts.replies import BatchResponse, Champion, Champions, ExplainResponse
+from data_contracts.messages import ErrorBody, ScoreRequest, faults
+from data_contracts.replies import BatchResponse, Champion, Champions, ExplainResponse, ScoreResponse
 from data_contracts.tables import APPLICATIONS, CONSENTS, EVENT_TABLES
 
 Request = ScoreRequest | Mapping[str, Any] | str | bytes

@@ -18,7 +18,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.errors import DeclarationError
-from data_contracts.messages import BundleName, FeatureSetName, ScoreRequest, Warned, parse_request
+from data_contracts.messages import ScoreRequest, parse_request
+from data_contracts.replies import BundleName, FeatureSetName, Warned
 from policy.decision import Decision, Difference, Policy, local_day, replay_differences
 from policy.products import Products
 from policy.rules import RuleBook

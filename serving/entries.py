@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from data_contracts.messages import Warned
+from data_contracts.replies import Warned
 from serving.log_entries import SCORE, Decision, new_decision_id
 from serving.scorer import Scored, Scorer
 

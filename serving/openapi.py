@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from data_contracts.messages import EXAMPLE, ErrorBody, ScoreRequest, ScoreResponse
+from data_contracts.messages import EXAMPLE, ErrorBody, ScoreRequest
 from data_contracts.replies import (
     BatchRequest,
     BatchResponse,
@@ -17,6 +17,7 @@ from data_contracts.replies import (
     CustomerRequest,
     ExplainResponse,
     Readiness,
+    ScoreResponse,
 )
 from serving.decide import DecideResponse
 

@@ -9,16 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from data_contracts.messages import (
-    EXAMPLE,
-    BundleName,
-    FeatureSetName,
-    Reason,
-    ScoreBand,
-    ScoreRequest,
-    Warned,
-    parse_request,
-)
+from data_contracts.messages import EXAMPLE, ScoreRequest, parse_request
+from data_contracts.replies import BundleName, FeatureSetName, Reason, ScoreBand, Warned
 from evaluation.attribution import Attributions, Explainer
 from evaluation.reasons import ReasonWriter
 from evaluation.sequence_attribution import MONTHS

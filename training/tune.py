@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from data_contracts.errors import DeclarationError, TrainingError
-from data_contracts.messages import Warned
+from data_contracts.replies import Warned
 from training.boosted import BoostedClassifier, NoSplitWarning
 from training.estimator import Integers, binary_labels, class_folds
 from training.search_space import check_space, suggest

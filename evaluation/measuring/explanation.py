@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_contracts.messages import Reason
+from data_contracts.replies import Reason
 from evaluation.attribution import Attributions, Explainer
 from evaluation.fidelity import Fidelity, audit
 from evaluation.implementation import ServedRows

@@ -74,7 +74,7 @@ class AttributionsLike(Protocol):
 
 
 class ReasonLike(Protocol):
-    """What the report reads of a reason; `data_contracts.messages.Reason` fits."""
+    """What the report reads of a reason; `data_contracts.replies.Reason` fits."""
 
     @property
     def zh(self) -> str: ...

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_contracts.messages import Reason
+from data_contracts.replies import Reason
 from policy.decision import Decision, Policy, decide, local_day, replay_differences
 from policy.products import read_products
 from policy.reasons import BIT, OUTCOMES

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_contracts.messages import ScoreResponse, parse_request
+from data_contracts.messages import parse_request
+from data_contracts.replies import ScoreResponse
 from serving.app import create_app
 from serving.decision_log import DecisionLog, feature_matrix
 from serving.lineup import Lineup

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_contracts.messages import ScoreResponse
-from data_contracts.replies import ExplainResponse
+from data_contracts.replies import ExplainResponse, ScoreResponse
 from evaluation.sequence_attribution import MONTHS
 from features.batch import compute
 from features.sequences import SOURCES, from_folder

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from data_contracts.messages import ErrorBody, ScoreResponse
-from data_contracts.replies import BatchResponse, Champions, ExplainResponse, Readiness
+from data_contracts.messages import ErrorBody
+from data_contracts.replies import BatchResponse, Champions, ExplainResponse, Readiness, ScoreResponse
 from serving.decide import DecideResponse
 from serving.openapi import document
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import ServiceError
-from data_contracts.messages import Warned, parse_request
+from data_contracts.messages import parse_request
+from data_contracts.replies import Warned
 from serving.decision_log import Decision, DecisionLog, new_decision_id
 from serving.entries import FROM_SNAPSHOT, entry_of, told_of_score
 from serving.log_entries import row_of
